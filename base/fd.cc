@@ -1,0 +1,69 @@
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace lt {
+
+void Fd::reset() {
+  if (raw_ >= 0) ::close(raw_);
+  raw_ = -1;
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // never waits on a FIFO
+  if (!fd.is_open()) return fail_errno(errno, "cannot open " + path);
+  std::string text;
+  char chunk[16384];
+  for (;;) {
+    const auto count = ::read(fd.get(), chunk, sizeof chunk);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, "cannot read " + path);
+    if (count == 0) return text;
+    text.append(chunk, static_cast<std::size_t>(count));
+    if (text.size() > bytes_max) {
+      return fail(Errc::limit, path + " is larger than " + std::to_string(bytes_max) + " bytes");
+    }
+  }
+}
+
+namespace {
+
+Status write_whole(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const auto count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, "cannot write " + path);
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status write_file(const std::string& path, std::string_view text, unsigned mode) {
+  std::string temporary = path + ".XXXXXX";
+  const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.is_open()) return fail_errno(errno, "cannot create " + path);
+  Status status = ::fchmod(fd.get(), mode) == 0 ? write_whole(fd.get(), text, path)
+                                                : Status(fail_errno(errno, "cannot set the mode of " + path));
+  if (status && ::fsync(fd.get()) != 0) status = fail_errno(errno, "cannot write " + path);
+  if (status && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = fail_errno(errno, "cannot create " + path);
+  }
+  if (!status) ::unlink(temporary.c_str());
+  return status;
+}
+
+Status set_nonblocking(int fd, bool nonblocking) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return fail_errno(errno, "cannot read the flags of a descriptor");
+  const int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  if (::fcntl(fd, F_SETFL, wanted) != 0) return fail_errno(errno, "cannot set the flags of a descriptor");
+  return {};
+}
+
+}  // namespace lt

@@ -1,0 +1,70 @@
+// Children: started from an argument vector, never through a shell, bounded by a deadline.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace lt {
+
+using Argv = std::vector<std::string>;
+
+struct ProcessOptions {
+  std::chrono::milliseconds deadline{std::chrono::seconds(30)};
+  std::string input;                      // handed to the child's standard input
+  std::size_t output_bytes_max{16 << 20}; // more ends the child: Errc::limit
+};
+
+struct ProcessOutput {
+  int exit_code{0};  // 128 + signal when a signal ended it, as a shell says
+  std::string out;
+  std::string err;
+};
+
+/// Runs `argv` to its end and returns what it wrote; a non-zero exit code is not an error here.
+/// @error not_found: no such program · timed_out: killed at the deadline · limit: wrote too much
+[[nodiscard]] Result<ProcessOutput> run_process(const Argv& argv, const ProcessOptions& options = {});
+
+/// As run_process, but a non-zero exit code is an error whose sentence holds the child's last words.
+[[nodiscard]] Result<std::string> run_checked(const Argv& argv, const ProcessOptions& options = {});
+
+/// The path of `program` on PATH (and in the sbin directories), if it is there.
+[[nodiscard]] std::optional<std::string> find_program(const std::string& program);
+
+/// A child that lives until it is ended: a daemon, a listener, an emulator.
+/// It is ended when its owner goes, and by the kernel when this program dies.
+class Child {
+ public:
+  struct Options {
+    Argv argv;
+    std::string output_path;  // standard output and error go here; empty: /dev/null
+  };
+  static Result<Child> start(const Options& options);
+
+  Child() = default;
+  Child(Child&& other) noexcept
+      : pid_(std::exchange(other.pid_, -1)), exit_code_(std::exchange(other.exit_code_, {})) {}
+  Child& operator=(Child&& other) noexcept;
+  ~Child() { end(std::chrono::seconds(2)); }
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] bool is_running();
+  void signal(int number) const;
+  /// Waits for its end. @return the exit code (128 + signal), or nothing when the deadline passes
+  [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds deadline);
+  /// SIGTERM, then SIGKILL after `patience`. @return the exit code
+  int end(std::chrono::milliseconds patience);
+
+ private:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  pid_t pid_{-1};
+  std::optional<int> exit_code_;
+};
+
+}  // namespace lt
