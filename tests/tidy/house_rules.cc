@@ -1,0 +1,285 @@
+#include "tests/tidy/house_rules.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <set>
+
+namespace lt::tidy {
+
+namespace {
+
+// --- words in code ---
+
+struct Rule {
+  std::string_view word;  // as it stands in a line; with '(' or '_': outside of comments
+  std::vector<std::string_view> where;    // shell-style; a file must match one
+  std::vector<std::string_view> allowed;  // where it may stand nevertheless
+  std::string_view cure;
+};
+
+const std::vector<std::string_view>& everywhere() {
+  static const std::vector<std::string_view> patterns{"*"};
+  return patterns;
+}
+
+const std::vector<Rule>& rules() {
+  static const std::vector<std::string_view> program{"base/*",  "crypto/*", "configs/*", "tunnel/*",
+                                                     "tuner/*", "mirror/*", "lab/*",     "app/*"};
+  static const std::vector<std::string_view> libraries{
+      "base/*", "crypto/*", "configs/*", "tunnel/*", "tuner/*", "mirror/*", "lab/*"};
+  static const std::vector<std::string_view> writers{"base/assert.cc", "base/log.cc"};
+  static const std::vector<std::string_view> quick_tests{"tests/base/*",    "tests/crypto/*",
+                                                         "tests/configs/*", "tests/tunnel/*",
+                                                         "tests/tuner/*",   "tests/app/*"};
+  static const std::vector<Rule> table{
+      {"Manager", everywhere(), {}, "say what it does, not that it manages"},
+      {"catch (...)", program, {"app/main.cc"}, "only main catches everything"},
+      {"catch(...)", program, {"app/main.cc"}, "only main catches everything"},
+      {"TODO", everywhere(), {}, "do it, or open an issue"},
+      {"FIXME", everywhere(), {}, "do it, or open an issue"},
+      {"using namespace std;", everywhere(), {}, "name what you use"},
+      {"std::cout", libraries, writers, "libraries return, app shows"},
+      {"std::cerr", libraries, writers, "libraries return, app shows"},
+      {"printf(", libraries, writers, "libraries return, app shows"},
+      {"std::system(", everywhere(), {}, "children are started by base/process.h, without a shell"},
+      {"popen(", everywhere(), {}, "children are started by base/process.h, without a shell"},
+      {"execvp(", program, {"base/process.cc"}, "children are started by base/process.h"},
+      {"memcmp(",
+       {"crypto/*", "tunnel/handshake*", "tunnel/knock*"},
+       {},
+       "compare secrets in constant time"},
+      {"SO_SNDBUF",
+       program,
+       {},
+       "a fixed buffer turns autotuning off (docs/adr/0002-tcp-as-carrier.md)"},
+      {"SO_RCVBUF",
+       program,
+       {},
+       "a fixed buffer turns autotuning off (docs/adr/0002-tcp-as-carrier.md)"},
+      {"sleep_for(", quick_tests, {}, "wait for the event"},
+      {"usleep(", quick_tests, {}, "wait for the event"},
+  };
+  return table;
+}
+
+bool matches_any(std::string_view path, std::span<const std::string_view> patterns) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](std::string_view pattern) { return matches(path, pattern); });
+}
+
+bool stands_in(std::string_view line, const Rule& rule) {
+  if (rule.word.find_first_of("(_") != std::string_view::npos)
+    return has_word(line.substr(0, line.find("//")), rule.word);
+  return rule.word == "Manager" ? line.find(rule.word) != std::string_view::npos
+                                : has_word(line, rule.word);
+}
+
+bool is_banned_name(std::string_view path) {
+  static const std::set<std::string_view> banned{"util",   "utils", "helper", "helpers",
+                                                 "common", "misc",  "manager"};
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return banned.contains(name.substr(0, name.rfind('.')));
+}
+
+void check_header(const SourceFile& file, std::vector<Finding>& findings) {
+  const auto lines = lines_of(file.text);
+  if (lines.empty() || !lines.front().starts_with("//")) {
+    findings.push_back({file.path, 1, "a header begins with a comment that says what it is for"});
+  }
+  if (std::find(lines.begin(), lines.end(), "#pragma once") == lines.end()) {
+    findings.push_back({file.path, 1, "#pragma once is missing"});
+  }
+}
+
+// --- paths in documents ---
+
+// The texts between backticks of one line.
+std::vector<std::string_view> backticked(std::string_view line) {
+  std::vector<std::string_view> found;
+  while (true) {
+    const std::size_t open = line.find('`');
+    if (open == std::string_view::npos) return found;
+    const std::size_t close = line.find('`', open + 1);
+    if (close == std::string_view::npos) return found;
+    found.push_back(line.substr(open + 1, close - open - 1));
+    line.remove_prefix(close + 1);
+  }
+}
+
+bool is_plain_path(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '/' ||
+           c == '-';
+  });
+}
+
+// Files, and the folders they are in, with '/' at the end.
+std::set<std::string> paths_of(std::span<const SourceFile> files) {
+  std::set<std::string> paths;
+  for (const SourceFile& file : files) {
+    paths.insert(file.path);
+    for (std::size_t slash = file.path.find('/'); slash != std::string::npos;
+         slash = file.path.find('/', slash + 1)) {
+      paths.insert(file.path.substr(0, slash + 1));
+    }
+  }
+  return paths;
+}
+
+bool is_checked_kind(std::string_view path) {
+  return is_cpp(path) || path.ends_with(".md") || path.ends_with('/');
+}
+
+// --- decision records ---
+
+constexpr std::string_view records_folder = "docs/adr/";
+constexpr std::string_view records_list = "docs/adr/README.md";
+constexpr std::array<std::string_view, 7> record_sections{"Status",
+                                                          "Context",
+                                                          "Decision",
+                                                          "Alternatives",
+                                                          "Consequences",
+                                                          "Evidence",
+                                                          "What would change our mind"};
+
+bool is_record(std::string_view path) {
+  return path.starts_with(records_folder) && path != records_list && path.ends_with(".md");
+}
+
+}  // namespace
+
+std::vector<Finding> check_code_words(std::span<const SourceFile> files) {
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (!is_cpp(file.path) || matches(file.path, "tests/tidy/*")) continue;
+    if (is_banned_name(file.path))
+      findings.push_back({file.path, 0, "name the file after what it holds"});
+    if (file.path.ends_with(".h")) check_header(file, findings);
+    const auto lines = lines_of(file.text);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const Rule& rule : rules()) {
+        if (!matches_any(file.path, rule.where) || matches_any(file.path, rule.allowed)) continue;
+        if (stands_in(lines[i], rule))
+          findings.push_back(
+              {file.path, i + 1, "'" + std::string(rule.word) + "': " + std::string(rule.cure)});
+      }
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_readmes(std::span<const SourceFile> files) {
+  const std::set<std::string> paths = paths_of(files);
+  std::vector<Finding> findings;
+  for (const std::string_view folder : code_folders()) {
+    const std::string prefix = std::string(folder) + "/";
+    const bool has_code = std::any_of(files.begin(), files.end(), [&](const SourceFile& file) {
+      return is_program_code(file.path) && folder_of(file.path) == folder;
+    });
+    if (has_code && !paths.contains(prefix + "README.md")) {
+      findings.push_back({prefix + "README.md", 0,
+                          "is missing: role, files in reading order, what may not happen here"});
+    }
+  }
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with("/README.md") || file.path.starts_with("docs/")) continue;
+    const std::string folder = file.path.substr(0, file.path.rfind('/') + 1);
+    const auto lines = lines_of(file.text);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const std::string_view word : backticked(lines[i])) {
+        if (!is_cpp(word) || !is_plain_path(word) || word.find('/') != std::string_view::npos)
+          continue;
+        if (!paths.contains(folder + std::string(word))) {
+          findings.push_back(
+              {file.path, i + 1, "names '" + std::string(word) + "', which is not in this folder"});
+        }
+      }
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_document_paths(std::span<const SourceFile> files) {
+  const std::set<std::string> paths = paths_of(files);
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (!file.path.ends_with(".md")) continue;
+    const auto lines = lines_of(file.text);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const std::string_view word : backticked(lines[i])) {
+        const std::string_view folder = folder_of(word);
+        const bool is_ours = paths.contains(std::string(folder) + "/") && is_plain_path(word) &&
+                             is_checked_kind(word);
+        if (folder.empty() || !is_ours || paths.contains(std::string(word))) continue;
+        findings.push_back(
+            {file.path, i + 1, "names '" + std::string(word) + "', which does not exist"});
+      }
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_decision_records(std::span<const SourceFile> files) {
+  std::vector<Finding> findings;
+  const auto list_file = std::find_if(
+      files.begin(), files.end(), [](const SourceFile& file) { return file.path == records_list; });
+  const std::string_view listed =
+      list_file == files.end() ? std::string_view() : std::string_view(list_file->text);
+  unsigned expected = 1;
+  for (const SourceFile& file : files) {
+    if (!is_record(file.path)) continue;
+    const std::string name = file.path.substr(records_folder.size());
+    std::string number = std::to_string(expected++);
+    number.insert(0, 4 - std::min<std::size_t>(4, number.size()), '0');
+    if (!name.starts_with(number + "-"))
+      findings.push_back({file.path, 0, "the next record is number " + number});
+    if (listed.find("(" + name + ")") == std::string_view::npos) {
+      findings.push_back({file.path, 0, "is not listed in " + std::string(records_list)});
+    }
+    for (const std::string_view section : record_sections) {
+      if (file.text.find("\n## " + std::string(section) + "\n") == std::string::npos) {
+        findings.push_back({file.path, 0, "lacks the section '" + std::string(section) + "'"});
+      }
+    }
+  }
+  const auto lines = lines_of(listed);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::size_t open = lines[i].find("](");
+    if (open == std::string_view::npos) continue;
+    const std::string target(lines[i].substr(open + 2, lines[i].find(')', open) - open - 2));
+    const bool exists = std::any_of(files.begin(), files.end(), [&](const SourceFile& file) {
+      return file.path == std::string(records_folder) + target;
+    });
+    if (!exists)
+      findings.push_back(
+          {std::string(records_list), i + 1, "lists '" + target + "', which does not exist"});
+  }
+  return findings;
+}
+
+std::vector<Finding> check_glossary(std::span<const SourceFile> files) {
+  constexpr std::string_view path = "docs/GLOSSARY.md";
+  constexpr std::string_view opening = "- **";
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (file.path != path) continue;
+    std::string previous;
+    const auto lines = lines_of(file.text);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (!lines[i].starts_with(opening)) continue;
+      std::string word(
+          lines[i].substr(opening.size(), lines[i].find("**", opening.size()) - opening.size()));
+      std::transform(word.begin(), word.end(), word.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      if (word <= previous)
+        findings.push_back({file.path, i + 1,
+                            "'" + word + "' does not follow '" + previous + "' in the alphabet"});
+      previous = word;
+    }
+    if (previous.empty()) findings.push_back({file.path, 0, "holds no word"});
+  }
+  return findings;
+}
+
+}  // namespace lt::tidy

@@ -1,0 +1,26 @@
+// The rules of the house that a machine can see: names that are banned, doors that are single,
+// documents that are true.
+#pragma once
+
+#include "tests/tidy/source_tree.h"
+
+namespace lt::tidy {
+
+/// Words and calls that do not belong here (docs/STYLE.md), and headers without a first comment or
+/// `#pragma once`.
+[[nodiscard]] std::vector<Finding> check_code_words(std::span<const SourceFile> files);
+
+/// Every folder of code has a README that names only files which exist.
+[[nodiscard]] std::vector<Finding> check_readmes(std::span<const SourceFile> files);
+
+/// Paths in backticks (`tunnel/wire.h`, `docs/adr/`) in documents exist.
+[[nodiscard]] std::vector<Finding> check_document_paths(std::span<const SourceFile> files);
+
+/// Decision records are numbered without a gap, hold every section, and are listed in
+/// docs/adr/README.md.
+[[nodiscard]] std::vector<Finding> check_decision_records(std::span<const SourceFile> files);
+
+/// The glossary's words stand in alphabetical order, each once.
+[[nodiscard]] std::vector<Finding> check_glossary(std::span<const SourceFile> files);
+
+}  // namespace lt::tidy

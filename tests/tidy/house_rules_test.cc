@@ -1,0 +1,123 @@
+#include "tests/tidy/house_rules.h"
+
+#include <catch2/catch.hpp>
+
+using namespace lt::tidy;
+
+namespace {
+
+using Check = std::vector<Finding> (*)(std::span<const SourceFile>);
+
+void passes(Check check, const std::vector<SourceFile>& files) {
+  const auto findings = check(files);
+  INFO(list(findings));
+  CHECK(findings.empty());
+}
+
+void fails_once(Check check, const std::vector<SourceFile>& files, const std::string& words) {
+  const auto findings = check(files);
+  INFO(list(findings));
+  REQUIRE(findings.size() == 1);
+  CHECK_THAT(findings[0].text(), Catch::Contains(words));
+}
+
+const std::string record_text =
+    "# 1. Title\n\n## Status\n\n## Context\n\n## Decision\n\n## Alternatives\n\n## "
+    "Consequences\n\n## Evidence\n\n"
+    "## What would change our mind\n";
+
+}  // namespace
+
+TEST_CASE("the code holds no banned word, name or call", "[tidy]") {
+  passes(check_code_words, read_tree(LINKTUNE_SOURCE_DIR));
+}
+TEST_CASE("every folder has a README that names existing files", "[tidy]") {
+  passes(check_readmes, read_tree(LINKTUNE_SOURCE_DIR));
+}
+TEST_CASE("documents name existing files", "[tidy]") {
+  passes(check_document_paths, read_tree(LINKTUNE_SOURCE_DIR));
+}
+TEST_CASE("decision records are complete, numbered and listed", "[tidy]") {
+  passes(check_decision_records, read_tree(LINKTUNE_SOURCE_DIR));
+}
+TEST_CASE("the glossary is in order", "[tidy]") {
+  passes(check_glossary, read_tree(LINKTUNE_SOURCE_DIR));
+}
+
+TEST_CASE("a banned word is found with its line, and part of a longer word is not one", "[tidy]") {
+  fails_once(check_code_words, {{"tunnel/lane.cc", "int a;\n// TODO later\n"}},
+             "tunnel/lane.cc:2: 'TODO'");
+  fails_once(check_code_words, {{"tunnel/lane.cc", "class LaneManager;\n"}}, "'Manager'");
+  fails_once(check_code_words, {{"tests/base/fd_test.cc", "std::this_thread::sleep_for(1s);\n"}},
+             "wait for the event");
+  fails_once(check_code_words, {{"crypto/kdf.cc", "if (memcmp(a, b, 4) == 0)\n"}}, "constant time");
+  fails_once(check_code_words, {{"tuner/a.cc", "std::printf(\"x\");\n"}}, "app shows");
+  fails_once(check_code_words, {{"tunnel/tcp.cc", "setsockopt(fd, SOL_SOCKET, SO_RCVBUF, 1);\n"}},
+             "autotuning");
+  passes(check_code_words,
+         {{"crypto/kdf.cc", "CRYPTO_memcmp(a, b, 4); std::snprintf(x, 1, y); int TODOS;\n"}});
+  passes(check_code_words, {{"tunnel/tcp.cc", "// SO_RCVBUF stays unset: never printf( here\n"}});
+}
+
+TEST_CASE("only main may catch everything", "[tidy]") {
+  fails_once(check_code_words, {{"app/daemon.cc", "} catch (...) {\n"}}, "only main");
+  passes(check_code_words, {{"app/main.cc", "} catch (...) {\n"}});
+}
+
+TEST_CASE("a file named after nothing is found", "[tidy]") {
+  fails_once(check_code_words, {{"base/utils.cc", ""}}, "name the file after what it holds");
+  passes(check_code_words, {{"base/text.cc", ""}});
+}
+
+TEST_CASE("a header without a first comment or without pragma once is found", "[tidy]") {
+  fails_once(check_code_words, {{"base/a.h", "#pragma once\n"}}, "begins with a comment");
+  fails_once(check_code_words, {{"base/a.h", "// What it is for.\n"}}, "#pragma once");
+  passes(check_code_words, {{"base/a.h", "// What it is for.\n#pragma once\n"}});
+}
+
+TEST_CASE("a folder of code without a README is found", "[tidy]") {
+  fails_once(check_readmes, {{"lab/wan.cc", ""}}, "lab/README.md: is missing");
+  passes(check_readmes, {{"lab/wan.cc", ""}, {"lab/README.md", "Read `wan.cc`."}});
+}
+
+TEST_CASE("a README that names a file of another day is found", "[tidy]") {
+  fails_once(check_readmes,
+             {{"lab/wan.cc", ""}, {"lab/README.md", "First\n`old.h`, then `wan.cc`."}},
+             "lab/README.md:2: names 'old.h'");
+}
+
+TEST_CASE("a document that names a path of another day is found", "[tidy]") {
+  const SourceFile code{"tunnel/wire.h", ""};
+  fails_once(check_document_paths,
+             {code, {"docs/A.md", "see `tunnel/wire.h`\nand `tunnel/gone.h`\n"}},
+             "docs/A.md:2: names 'tunnel/gone.h'");
+  fails_once(check_document_paths, {code, {"README.md", "`tunnel/deep/`"}}, "does not exist");
+  passes(check_document_paths,
+         {code,
+          {"docs/A.md",
+           "`tunnel/`, `tunnel/*.cc`, `/etc/linktune/x.h`, `and/or.h`, `tunnel/x = 1`\n"}});
+}
+
+TEST_CASE("a decision record that is not listed, not complete or out of number is found",
+          "[tidy]") {
+  const SourceFile listing{"docs/adr/README.md", "- [1](0001-a.md)\n"};
+  passes(check_decision_records, {{"docs/adr/0001-a.md", record_text}, listing});
+  fails_once(check_decision_records, {{"docs/adr/0001-a.md", record_text}}, "is not listed");
+  fails_once(check_decision_records,
+             {{"docs/adr/0002-a.md", record_text}, {"docs/adr/README.md", "- [2](0002-a.md)\n"}},
+             "number 0001");
+  fails_once(check_decision_records, {listing}, "lists '0001-a.md', which does not exist");
+  std::string incomplete = record_text;
+  incomplete.erase(incomplete.find("## Evidence"), 11);
+  fails_once(check_decision_records, {{"docs/adr/0001-a.md", incomplete}, listing},
+             "lacks the section 'Evidence'");
+}
+
+TEST_CASE("a glossary out of order or with a word twice is found", "[tidy]") {
+  passes(check_glossary, {{"docs/GLOSSARY.md", "- **arm**: a\n- **Lane**: b\n- **link**: c\n"}});
+  fails_once(check_glossary, {{"docs/GLOSSARY.md", "- **lane**: a\n- **arm**: b\n"}},
+             "'arm' does not follow 'lane'");
+  fails_once(check_glossary, {{"docs/GLOSSARY.md", "- **lane**: a\n- **lane**: b\n"}},
+             "'lane' does not follow 'lane'");
+  fails_once(check_glossary, {{"docs/GLOSSARY.md", "# none\n"}}, "holds no word");
+}
