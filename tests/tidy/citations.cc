@@ -21,6 +21,11 @@ std::string name_of(unsigned number) {
   return "P-" + std::to_string(number);
 }
 
+// P-256 and its like are curves (FIPS 186), not requirements.
+bool is_curve(unsigned number) {
+  return number == 224 || number == 256 || number == 384 || number == 521;
+}
+
 // The numbers n of each P-n in `text`.
 std::vector<unsigned> numbers_in(std::string_view text) {
   std::vector<unsigned> numbers;
@@ -33,7 +38,7 @@ std::vector<unsigned> numbers_in(std::string_view text) {
     while (end < text.size() && is_digit(text[end]) && number < 100'000)
       number = number * 10 + static_cast<unsigned>(text[end++] - '0');
     const bool goes_on = end < text.size() && is_letter_or_digit(text[end]);
-    if (end > at + 2 && !goes_on) numbers.push_back(number);
+    if (end > at + 2 && !goes_on && !is_curve(number)) numbers.push_back(number);
   }
   return numbers;
 }

@@ -74,6 +74,12 @@ TEST_CASE("P-1 is not taken for P-12, nor UDP-1 for P-1", "[tidy]") {
              "tunnel/b.cc:1: P-1 is no requirement of docs/PROTOCOL.md");
 }
 
+TEST_CASE("the name of a curve is no citation", "[tidy]") {
+  CHECK(check_citations(
+            std::vector<SourceFile>{protocol, code, proof, {"crypto/key.cc", "// a P-384 key\n"}})
+            .empty());
+}
+
 TEST_CASE("a number defined twice is found", "[tidy]") {
   fails_once({{"docs/PROTOCOL.md", protocol.text + "- **P-2** A server MUST, too.\n"}, code, proof},
              "docs/PROTOCOL.md:5: P-2 is defined twice");
