@@ -1,0 +1,11 @@
+# The device half of the tunnel: packets as the kernel hands them over, and the device, routes and rules around them.
+set(tunnel_device_sources
+    admission.cc
+    checksum.cc
+    drop_reason.cc
+    ip_packet.cc
+    netlink.cc
+    offload.cc
+    segmentation.cc
+    tun_device.cc
+    virtio.cc)
