@@ -1,0 +1,25 @@
+// The daemon of one site: builds every object of the link by hand, in the order it is needed, and takes all of
+// it down again.
+#pragma once
+
+#include <string>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "configs/link_config.h"
+
+namespace lt::app {
+
+inline constexpr const char* default_run_directory = "/run/linktune";
+
+struct DaemonOptions {
+  configs::LinkConfig config;
+  std::string run_directory{default_run_directory};
+};
+
+/// Keeps the link of `options.config` until SIGINT, SIGTERM or `linktune down`.
+/// @error what kept it from starting: the machine is then as it was
+[[nodiscard]] Status run_daemon(const DaemonOptions& options, Log& log);
+
+
+}  // namespace lt::app

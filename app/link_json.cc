@@ -1,0 +1,92 @@
+#include "app/link_json.h"
+
+#include "base/format.h"
+
+namespace lt::app {
+
+namespace {
+
+Json direction_json(const tunnel::LinkSnapshot::Direction& direction) {
+  Json drops = Json::object();
+  for (std::size_t i = 0; i < direction.drops.size(); ++i) {
+    if (direction.drops[i] != 0) drops[std::string(name_of(static_cast<tunnel::DropReason>(i)))] = direction.drops[i];
+  }
+  return {{"packets", direction.packets},
+          {"packet_bytes", direction.packet_bytes},
+          {"records", direction.records},
+          {"wire_bytes", direction.wire_bytes},
+          {"super_packets", direction.super_packets},
+          {"segmented_in_software", direction.segmented},
+          {"key_ratchets", direction.ratchets},
+          {"drops", drops}};
+}
+
+const char* state_of(const configs::LinkConfig& config, const tunnel::LinkSnapshot& snapshot) {
+  if (snapshot.has_lane) return snapshot.is_proven ? "up" : "unproven";
+  return config.connect ? "connecting" : "listening";
+}
+
+std::string amount(std::uint64_t bytes) {
+  constexpr std::array units{"B", "kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1000;
+  return format("{:.{}f} {}", value, unit == 0 ? 0 : 1, units[unit]);
+}
+
+}  // namespace
+
+Json status_json(const configs::LinkConfig& config, const tunnel::LinkSnapshot& snapshot, tunnel::IoBackend io,
+                 bool offload) {
+  Json ends = Json::object();
+  for (const auto& [end, count] : snapshot.lane_ends) ends[end] = count;
+  Json status{{"schema", "linktune.status.1"},
+              {"site", config.site},
+              {"state", state_of(config, snapshot)},
+              {"device", config.device},
+              {"io", io == tunnel::IoBackend::io_uring ? "io_uring" : "epoll"},
+              {"offload", offload}};
+  status["peer"] = snapshot.has_lane ? Json(snapshot.peer) : Json();
+  status["tunnel_mtu_bytes"] = snapshot.has_lane ? Json(snapshot.tun_mtu) : Json();
+  status["congestion_control"] = snapshot.has_lane ? Json(snapshot.congestion_control) : Json();
+  status["rtt_us"] = snapshot.rtt ? Json(snapshot.rtt->count() / 1000) : Json();
+  status["session_age_s"] = snapshot.lane_age ? Json(snapshot.lane_age->count() / 1'000'000'000) : Json();
+  status["sessions"] = snapshot.sessions;
+  status["connect_failures"] = snapshot.connect_failures;
+  status["handshake_failures"] = snapshot.handshake_failures;
+  status["strangers"] = snapshot.strangers;
+  status["session_ends"] = ends;
+  status["last_failure"] = snapshot.last_failure.empty() ? Json() : Json(snapshot.last_failure);
+  status["outbound"] = direction_json(snapshot.outbound);
+  status["inbound"] = direction_json(snapshot.inbound);
+  return status;
+}
+
+std::string status_text(const Json& status) {
+  const std::string state = status.value("state", "unknown");
+  std::string text = format("{} is {}", status.value("site", "this site"), state);
+  if (status["peer"].is_string()) text += ", joined with " + status["peer"].get<std::string>();
+  text += "\n";
+  if (status["rtt_us"].is_number()) {
+    text += format("  round trip {:.1f} ms, tunnel MTU {}, congestion control {}, {}, offload {}\n",
+                        status["rtt_us"].get<double>() / 1000, status["tunnel_mtu_bytes"].get<unsigned>(),
+                        status["congestion_control"].get<std::string>(), status["io"].get<std::string>(),
+                        status["offload"].get<bool>() ? "on" : "off");
+  }
+  for (const char* direction : {"outbound", "inbound"}) {
+    const Json& counts = status[direction];
+    std::uint64_t dropped = 0;
+    for (const auto& count : counts["drops"]) dropped += count.get<std::uint64_t>();
+    text += format("  {:<8} {} in {} packets, {} records, {} dropped\n", direction,
+                        amount(counts["packet_bytes"].get<std::uint64_t>()), counts["packets"].get<std::uint64_t>(),
+                        counts["records"].get<std::uint64_t>(), dropped);
+  }
+  text += format("  sessions {}, failed handshakes {}, strangers {}\n", status["sessions"].get<std::uint64_t>(),
+                      status["handshake_failures"].get<std::uint64_t>(), status["strangers"].get<std::uint64_t>());
+  if (state != "up" && status["last_failure"].is_string()) {
+    text += "  last failure: " + status["last_failure"].get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace lt::app

@@ -1,0 +1,57 @@
+// EpollPort: the data plane's I/O through epoll, edge-triggered. Runs on every kernel that has a tun.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "base/fd.h"
+#include "tunnel/io_port.h"
+
+namespace lt::tunnel {
+
+class EpollPort {
+ public:
+  static Result<EpollPort> create();
+
+  [[nodiscard]] Status adopt(int fd);
+  void read(std::uint64_t tag, int fd, std::span<iovec> vectors, ReadMode mode);
+  void write(std::uint64_t tag, int fd, std::span<iovec> vectors);
+  void receive(std::uint64_t tag, int fd, ByteSpan into);
+  void send(std::uint64_t tag, int fd, std::span<iovec> vectors);
+  [[nodiscard]] Result<std::span<const Completion>> wait(Instant until);
+  void wake();
+
+ private:
+  enum class Kind : std::uint8_t { read, read_now, write, receive, send };
+  struct Operation {
+    Kind kind;
+    int fd;
+    std::uint64_t tag;
+    std::span<iovec> vectors;
+    iovec single;  // of a receive
+    std::size_t sent;
+  };
+  // Whether the kernel last said "try again" for a descriptor, each way. An edge from epoll clears it.
+  struct Readiness {
+    int fd{-1};
+    bool blocked_in{false};
+    bool blocked_out{false};
+  };
+
+  EpollPort(Fd epoll, Fd wake_event);
+  void try_all();
+  [[nodiscard]] bool try_one(Operation& operation);
+  [[nodiscard]] Readiness& readiness(int fd);
+  [[nodiscard]] Status await_edges(Instant until);
+
+  Fd epoll_;
+  Fd wake_event_;
+  std::array<Readiness, 4> known_{};
+  std::vector<Operation> pending_;
+  std::vector<Completion> completions_;
+};
+
+static_assert(IoPort<EpollPort>);
+
+}  // namespace lt::tunnel

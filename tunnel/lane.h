@@ -1,0 +1,85 @@
+// Lane: one TCP connection of a session, with two threads of its own, one a direction.
+//
+// Life: start() -> both walks run -> one of them ends, or stop() is called -> GOODBYE, end of stream both ways, at
+// most two seconds -> `on_end` is called, once, from the lane's own thread. The owner then destroys it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "tunnel/admission.h"
+#include "tunnel/drop_reason.h"
+#include "tunnel/handshake.h"
+#include "tunnel/lane_state.h"
+#include "tunnel/sealing.h"
+
+namespace lt::tunnel {
+
+enum class IoBackend : std::uint8_t { io_uring, epoll };
+
+struct LaneOptions {
+  int tun_fd{-1};           // stays open until the lane is gone
+  bool tun_offload{false};
+  IoBackend io{IoBackend::epoll};
+  std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
+  RatchetLimits ratchet{};
+  std::function<void()> on_end;     // @thread the lane's; must not destroy the lane
+};
+
+struct LaneReport {
+  LaneEnd end{LaneEnd::running};
+  std::string reason;  // one sentence, for the log
+};
+
+class Lane {
+ public:
+  static Result<std::unique_ptr<Lane>> start(Fd socket, Established established, Admission admission, LaneOptions options);
+  ~Lane();  // stops it and waits for its threads
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  /// Asks it to end with GOODBYE(`reason`); returns at once. @thread any
+  void stop(GoodbyeReason reason);
+
+  /// @thread any
+  [[nodiscard]] bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
+  /// @pre has_ended()
+  [[nodiscard]] const LaneReport& report() const { return report_; }
+
+  [[nodiscard]] const LaneState& state() const { return state_; }
+  [[nodiscard]] const DropCounters& outbound_drops() const { return outbound_drops_; }
+  [[nodiscard]] const DropCounters& inbound_drops() const { return inbound_drops_; }
+  [[nodiscard]] std::uint32_t tun_mtu() const { return tun_mtu_; }
+  [[nodiscard]] int socket_fd() const { return socket_.get(); }
+
+ private:
+  struct Threads;
+
+  Lane(Fd socket, Admission admission, LaneOptions options);
+  template <class Io>
+  void run_outbound(Sealer sealer);
+  template <class Io>
+  void run_inbound(Opener opener, std::vector<Byte> early_records);
+  void conclude(LaneEnd outbound_end);
+  void linger() const;
+
+  Fd socket_;
+  Admission admission_;
+  LaneOptions options_;
+  std::uint32_t tun_mtu_{0};
+  std::size_t record_limit_{0};
+  LaneState state_;
+  DropCounters outbound_drops_;
+  DropCounters inbound_drops_;
+
+  LaneEnd inbound_end_{LaneEnd::running};  // written by inbound before it ends, read after it is joined
+  std::string inbound_reason_;
+  LaneReport report_;                      // written before has_ended_
+  std::atomic<bool> has_ended_{false};
+  std::unique_ptr<Threads> threads_;
+};
+
+}  // namespace lt::tunnel

@@ -1,0 +1,88 @@
+// What the two threads of a lane tell each other and the link: atomics, each written by one thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ring.h"
+#include "tunnel/limits.h"
+#include "tunnel/wire.h"
+
+namespace lt::tunnel {
+
+/// Why a lane has ended. The link counts each; all but local_stop lead to a reconnect.
+enum class LaneEnd : std::uint8_t {
+  running,            // it has not
+  local_stop,         // we were asked to
+  peer_goodbye,       // the peer said so
+  closed,             // the connection ended without GOODBYE: a crash, a reset, a cut stream
+  bad_record,         // a record did not open, or what it held broke the rules
+  dead,               // no authenticated record for too long
+  failed,             // our own system calls failed
+};
+
+[[nodiscard]] constexpr const char* name_of(LaneEnd end) {
+  switch (end) {
+    case LaneEnd::running: return "running";
+    case LaneEnd::local_stop: return "local_stop";
+    case LaneEnd::peer_goodbye: return "peer_goodbye";
+    case LaneEnd::closed: return "closed";
+    case LaneEnd::bad_record: return "bad_record";
+    case LaneEnd::dead: return "dead";
+    case LaneEnd::failed: return "failed";
+  }
+  return "unknown";
+}
+
+/// Counts of one direction. Written by its thread, read by any.
+struct DirectionCounters {
+  std::atomic<std::uint64_t> packets{0};        // carried; a super-packet counts once
+  std::atomic<std::uint64_t> packet_bytes{0};   // of IP packets (unit: B)
+  std::atomic<std::uint64_t> records{0};
+  std::atomic<std::uint64_t> wire_bytes{0};     // of records, header and tag included (unit: B)
+  std::atomic<std::uint64_t> ratchets{0};
+  std::atomic<std::uint64_t> super_packets{0};
+  std::atomic<std::uint64_t> segmented{0};      // super-packets that had to be cut up in software
+
+  static void add(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);  // one writer
+  }
+};
+
+/// A moment that one thread writes and others read.
+class SharedInstant {
+ public:
+  void set(Instant when) { ticks_.store(when.time_since_epoch().count(), std::memory_order_relaxed); }
+  [[nodiscard]] Instant get() const { return Instant(Instant::duration(ticks_.load(std::memory_order_relaxed))); }
+
+ private:
+  std::atomic<Instant::rep> ticks_{0};
+};
+
+struct LaneState {
+  // Written by inbound.
+  SharedInstant last_authenticated;  // the last record that opened
+  SharedInstant last_pong;           // the last answer to a PING of ours: full size went there and came back
+  std::atomic<std::int64_t> rtt_ns{0};           // of the last PONG (unit: ns); 0: none yet
+  std::atomic<std::int64_t> smoothed_rtt_ns{0};  // RFC 6298's average (unit: ns)
+  Ring<std::uint64_t, 2> pongs_wanted;  // stamps to be echoed; a full ring drops: no amplification
+  DirectionCounters inbound;
+
+  // Written by outbound.
+  DirectionCounters outbound;
+
+  // Written by the link: set once, then the outbound thread is woken.
+  std::atomic<bool> stop_requested{false};
+  std::atomic<std::uint8_t> stop_reason{static_cast<std::uint8_t>(GoodbyeReason::shutdown)};
+
+  /// When this lane is to be given up, unless a record opens before.
+  [[nodiscard]] Instant dead_at() const {
+    const auto round_trips = lane_dead_round_trips * std::chrono::nanoseconds(smoothed_rtt_ns.load(std::memory_order_relaxed));
+    return last_authenticated.get() + std::max<std::chrono::nanoseconds>(lane_dead_after, round_trips);
+  }
+};
+
+}  // namespace lt::tunnel

@@ -1,0 +1,63 @@
+// Every bound of the tunnel, with its unit and its reason. Specification first: both ends must agree on
+// these. Implementation second: ours alone, free to change.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "tunnel/ip_packet.h"
+#include "tunnel/wire.h"
+
+namespace lt::tunnel {
+
+using namespace std::chrono_literals;
+
+// --- Specification (docs/PROTOCOL.md) ---
+
+// A record holds at least one whole super-packet, so that none is ever split.
+inline constexpr std::size_t record_limit_min = 68 * 1024;  // plaintext
+inline constexpr std::size_t record_limit_max = 1024 * 1024;
+static_assert(record_limit_min >= packet_bytes_max + item_header_bytes);
+
+inline constexpr std::uint32_t tun_mtu_min = 576;    // the least that every IPv4 host takes (RFC 791)
+inline constexpr std::uint32_t tun_mtu_max = 65535;  // the length field of IPv4
+
+// AES-GCM: 2^32 blocks (64 GiB) a key keep the distinguishing advantage near 2^-65; RFC 8446 5.5 stops at 2^34.5.
+inline constexpr std::uint64_t blocks_per_key_max = std::uint64_t{1} << 32;
+inline constexpr auto key_age_max = 120s;  // the time of WireGuard's REKEY_AFTER_TIME
+inline constexpr std::uint64_t records_per_key_max = std::uint64_t{1} << 32;
+inline constexpr unsigned key_updates_per_window_max = 100;
+inline constexpr auto key_update_window = 60s;
+
+inline constexpr auto ping_interval = 1s;  // and a jitter of a fifth
+inline constexpr auto lane_suspect_after = 3s;
+inline constexpr auto lane_dead_after = 5s;  // or eight smoothed round trips, if that is longer
+inline constexpr unsigned lane_dead_round_trips = 8;
+inline constexpr unsigned pings_per_second_max = 1000;
+
+inline constexpr auto knock_deadline = 2s;
+inline constexpr auto handshake_deadline = 5s;
+inline constexpr std::size_t handshake_bytes_max = 4096;  // 580 are needed
+
+// --- Implementation ---
+
+inline constexpr std::size_t half_open_max = 32;
+inline constexpr std::size_t half_open_per_source_max = 4;
+inline constexpr int listen_backlog = 128;
+
+inline constexpr auto reconnect_first = 100ms;
+inline constexpr auto reconnect_longest = 5s;
+inline constexpr auto reconnect_reset_after = 60s;  // of being up
+inline constexpr auto connect_deadline = 5s;
+inline constexpr auto goodbye_patience = 2s;
+
+// Reads of the tun that one wake-up may bring: 8 super-packets are 0.5 MiB, more than a gigabit line drains in 4 ms.
+inline constexpr std::size_t batch_packets_max = 8;
+// Packets up to this size are copied together into one record; larger ones are sealed where they were read.
+// Copying 4 KiB costs less than the AEAD call, the system call and the iovec that it saves.
+inline constexpr std::size_t pack_copy_bytes_max = 4096;
+inline constexpr std::size_t receive_buffer_bytes = 2 * (record_limit_max + record_overhead_bytes);
+inline constexpr std::size_t deliveries_max = 64;  // packets handed to the tun in one submission
+
+}  // namespace lt::tunnel

@@ -1,0 +1,406 @@
+// The walk LAN -> WAN. Functions stand in the order a packet meets them.
+//
+//   O1 ingest   TUN -> a slot           up to a burst at once; stops while the lane is blocked (back-pressure)
+//   O2 admit    the slot -> a packet we may carry, or a drop, counted by reason
+//   O3 pack     small packets are copied together; a large one becomes a record where it lies
+//   O4 seal     the record is sealed in place; the ratchet steps here
+//   O5 send     all records of a round in one call
+//
+// One thread owns it, with its port, its key and its counters. A round that is being sent and a round that is being
+// filled are the two that exist: what does not fit waits in the TUN's queue, whose length is a knob.
+// Nothing is dropped after admission (W-1), nothing here logs, blocks elsewhere, allocates or throws (W-5).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "base/assert.h"
+#include "crypto/random.h"
+#include "tunnel/admission.h"
+#include "tunnel/drop_reason.h"
+#include "tunnel/io_port.h"
+#include "tunnel/lane_state.h"
+#include "tunnel/limits.h"
+#include "tunnel/packing.h"
+#include "tunnel/sealing.h"
+#include "tunnel/segmentation.h"
+#include "tunnel/virtio.h"
+
+namespace lt::tunnel {
+
+struct OutboundOptions {
+  int tun_fd{-1};
+  int socket_fd{-1};
+  const Admission* admission{nullptr};
+  std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
+  std::uint32_t tun_mtu{0};         // agreed; PING and PONG are padded to it (unit: B)
+};
+
+template <IoPort Io>
+class Outbound {
+ public:
+  Outbound(const OutboundOptions& options, Sealer sealer, LaneState& state, DropCounters& drops, Io& io)
+      : options_(options), sealer_(std::move(sealer)), state_(state), drops_(drops), io_(io), slots_(slot_count) {
+    for (std::size_t i = 0; i < slot_count; ++i) free_slots_.push_back(slot_count - 1 - i);
+    for (Round& round : rounds_) round.prepare(arena_bytes());
+    ping_.resize(std::max<std::size_t>(options.tun_mtu, stamp_bytes));
+    segments_.resize(packet_bytes_max);
+  }
+
+  /// Runs until the lane ends. @return why; `local_stop` also when the peer's end is handled by the inbound side
+  LaneEnd run();
+
+ private:
+  static constexpr std::size_t burst_small_max = 32;  // while packets are small
+  static constexpr std::size_t slot_count = 2 * burst_small_max + 2;
+  static constexpr std::size_t packet_at = 64;  // room for both headers, and the packet on a cache line
+  static constexpr std::uint64_t send_tag = 1000;
+
+  struct Slot {
+    VnetHeader vnet;
+    std::array<iovec, 2> vectors;
+    std::unique_ptr<Byte[]> memory = std::make_unique<Byte[]>(packet_at + packet_bytes_max + tag_bytes);
+    [[nodiscard]] Byte* packet() const { return memory.get() + packet_at; }
+  };
+
+  // The records that go out in one call.
+  struct Round {
+    std::vector<iovec> records;
+    std::vector<std::size_t> slots;  // that hold records of it
+    std::vector<Byte> arena;         // small packets and control records, one record behind the other
+    std::size_t arena_used{0};
+    std::size_t wire_bytes{0};
+
+    void prepare(std::size_t arena_size) {
+      arena.resize(arena_size);
+      records.reserve(4 * burst_small_max);
+      slots.reserve(slot_count);
+    }
+    [[nodiscard]] bool empty() const { return records.empty(); }
+    [[nodiscard]] ByteSpan arena_left() { return ByteSpan(arena).subspan(arena_used); }
+  };
+
+  // A burst of small packets, software segments of one packet, and the control records of a round.
+  [[nodiscard]] std::size_t arena_bytes() const {
+    return burst_small_max * (pack_copy_bytes_max + item_header_bytes + record_overhead_bytes) +
+           4 * (options_.tun_mtu + 64) + arena_reserve;
+  }
+  static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
+
+  void post_reads();
+  void ingest(std::size_t slot_index, int result, Instant now);
+  void carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now);
+  void pack(PacketMeta meta, ByteView packet, Instant now);
+  void close_pack(Instant now);
+  void segment_and_pack(PacketMeta meta, ByteSpan packet, Instant now);
+  void seal(RecordType type, ByteSpan record, Instant now);
+  void append(SealedRecord record);
+  void add_control(RecordType type, ByteView payload, Instant now);
+  void add_due_control(Instant now);
+  void start_send();
+  void finish_send(int result);
+  LaneEnd say_goodbye(Instant now);
+  LaneEnd drain(Instant until);
+  void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
+  [[nodiscard]] Instant next_deadline() const { return std::min(next_ping_, state_.dead_at()); }
+  Round& filling() { return rounds_[filling_]; }
+  Round& sending() { return rounds_[1 - filling_]; }
+
+  OutboundOptions options_;
+  Sealer sealer_;
+  LaneState& state_;
+  DropCounters& drops_;
+  Io& io_;
+
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> free_slots_;  // the last freed is the first used: it is still in the cache
+  std::array<Round, 2> rounds_;
+  std::size_t filling_{0};
+  bool is_sending_{false};
+  std::size_t pack_begin_{0};  // of the open record in the filling round's arena
+  std::size_t pack_end_{0};    // equal to pack_begin_: no record is open
+
+  std::size_t burst_{1};
+  std::size_t burst_posted_{0};
+  std::size_t burst_got_{0};
+  std::size_t burst_largest_{0};
+  std::size_t reads_under_way_{0};
+  Instant reads_paused_until_{};
+
+  std::vector<Byte> ping_;
+  std::vector<Byte> segments_;
+  Instant next_ping_{};
+  LaneEnd end_{LaneEnd::running};
+};
+
+template <IoPort Io>
+LaneEnd Outbound<Io>::run() {
+  Instant now = std::chrono::steady_clock::now();
+  next_ping_ = now;  // the first PING proves the path at once
+  while (end_ == LaneEnd::running) {
+    if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);
+    if (now >= state_.dead_at()) return LaneEnd::dead;
+    add_due_control(now);
+    if (!is_sending_ && !filling().empty()) start_send();
+    if (reads_under_way_ == 0 && filling().empty() && now >= reads_paused_until_) post_reads();
+
+    const auto completions = io_.wait(next_deadline());
+    if (!completions) return LaneEnd::failed;
+    now = std::chrono::steady_clock::now();
+    for (const Completion& completion : *completions) {
+      if (completion.tag == send_tag) {
+        finish_send(completion.result);
+      } else {
+        ingest(static_cast<std::size_t>(completion.tag), completion.result, now);
+      }
+    }
+    close_pack(now);
+  }
+  return end_;
+}
+
+// --- O1 ingest ---
+
+// The first read waits for a packet; the others of a burst take only what is there already.
+template <IoPort Io>
+void Outbound<Io>::post_reads() {
+  const std::size_t burst_max = burst_largest_ <= pack_copy_bytes_max ? burst_small_max : batch_packets_max;
+  if (burst_got_ == burst_posted_) {
+    burst_ = std::min(burst_ * 2, burst_max);
+  } else {
+    burst_ = std::clamp<std::size_t>(burst_got_, 1, burst_max);
+  }
+  burst_posted_ = std::min(burst_, free_slots_.size());
+  burst_got_ = 0;
+  burst_largest_ = 0;
+  for (std::size_t i = 0; i < burst_posted_; ++i) {
+    const std::size_t index = free_slots_.back();
+    free_slots_.pop_back();
+    Slot& slot = slots_[index];
+    slot.vectors = {iovec{&slot.vnet, sizeof slot.vnet}, iovec{slot.packet(), packet_bytes_max}};
+    io_.read(index, options_.tun_fd, slot.vectors, i == 0 ? ReadMode::waiting : ReadMode::now);
+    ++reads_under_way_;
+  }
+}
+
+template <IoPort Io>
+void Outbound<Io>::ingest(std::size_t slot_index, int result, Instant now) {
+  --reads_under_way_;
+  Slot& slot = slots_[slot_index];
+  if (result <= static_cast<int>(vnet_header_bytes)) {
+    free_slot(slot_index);
+    // The interface is down, or was taken away for a moment: wait for it rather than end.
+    if (result != -EAGAIN && result != -EINTR) {
+      drops_.count(DropReason::device_error);
+      reads_paused_until_ = now + std::chrono::milliseconds(100);
+    }
+    return;
+  }
+  ++burst_got_;
+  const ByteSpan packet(slot.packet(), static_cast<std::size_t>(result) - vnet_header_bytes);
+  burst_largest_ = std::max(burst_largest_, packet.size());
+
+  const auto meta = describe(slot.vnet, packet);
+  if (!meta) {
+    drops_.count(meta.error());
+    return free_slot(slot_index);
+  }
+  carry(slot_index, *meta, packet, now);
+}
+
+// --- O2 admit, O3 pack ---
+
+template <IoPort Io>
+void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now) {
+  if (const auto reason = options_.admission->admit_outbound(meta, packet)) {
+    drops_.count(*reason);
+    return free_slot(slot_index);
+  }
+  DirectionCounters::add(state_.outbound.packets, 1);
+  DirectionCounters::add(state_.outbound.packet_bytes, packet.size());
+  if (is_super(meta.kind)) DirectionCounters::add(state_.outbound.super_packets, 1);
+
+  if (needs_segmentation(meta)) {
+    segment_and_pack(meta, packet, now);
+    return free_slot(slot_index);
+  }
+  if (packet.size() <= pack_copy_bytes_max) {
+    pack(meta, packet, now);
+    return free_slot(slot_index);
+  }
+  close_pack(now);  // order: what came before goes before
+  pack_item_header(std::span<Byte, item_header_bytes>(packet.data() - item_header_bytes, item_header_bytes), meta, packet.size());
+  filling().slots.push_back(slot_index);
+  seal(RecordType::data,
+       ByteSpan(packet.data() - item_header_bytes - record_header_bytes,
+                packet.size() + item_header_bytes + record_overhead_bytes),
+       now);
+}
+
+template <IoPort Io>
+void Outbound<Io>::pack(PacketMeta meta, ByteView packet, Instant now) {
+  Round& round = filling();
+  const std::size_t item_bytes = item_header_bytes + packet.size();
+  const std::size_t open_bytes = pack_end_ - pack_begin_;
+  if (open_bytes != 0 && open_bytes - record_header_bytes + item_bytes > options_.record_bytes_max) close_pack(now);
+  if (pack_end_ == pack_begin_) {
+    pack_begin_ = round.arena_used;
+    pack_end_ = pack_begin_ + record_header_bytes;
+  }
+  LT_ASSERT(pack_end_ + item_bytes + tag_bytes <= round.arena.size());  // arena_bytes() covers a whole round
+  Byte* const at = round.arena.data() + pack_end_;
+  pack_item_header(std::span<Byte, item_header_bytes>(at, item_header_bytes), meta, packet.size());
+  std::memcpy(at + item_header_bytes, packet.data(), packet.size());
+  pack_end_ += item_bytes;
+}
+
+template <IoPort Io>
+void Outbound<Io>::close_pack(Instant now) {
+  if (pack_end_ == pack_begin_) return;
+  Round& round = filling();
+  const std::size_t record_bytes = pack_end_ - pack_begin_ + tag_bytes;
+  const ByteSpan record = ByteSpan(round.arena).subspan(pack_begin_, record_bytes);
+  round.arena_used = pack_begin_ + record_bytes;
+  pack_begin_ = pack_end_ = round.arena_used;
+  seal(RecordType::data, record, now);
+}
+
+// GRO on the LAN may merge very small segments; the peer refuses such super-packets, so they are cut up here.
+template <IoPort Io>
+void Outbound<Io>::segment_and_pack(PacketMeta meta, ByteSpan packet, Instant now) {
+  DirectionCounters::add(state_.outbound.segmented, 1);
+  std::size_t arena_left = arena_reserve;
+  const auto cut = segment(meta, packet, segments_, [&](ByteView piece) {
+    const std::size_t cost = piece.size() + item_header_bytes + record_overhead_bytes;
+    if (cost > arena_left || pack_end_ + cost > filling().arena.size() - 4 * (options_.tun_mtu + 64)) {
+      drops_.count(DropReason::device_full);
+      return;
+    }
+    arena_left -= cost;
+    pack(PacketMeta{}, piece, now);
+  });
+  if (!cut) drops_.count(cut.error());
+}
+
+// --- O4 seal ---
+
+template <IoPort Io>
+void Outbound<Io>::seal(RecordType type, ByteSpan record, Instant now) {
+  if (sealer_.wants_ratchet(now)) {
+    constexpr std::array<Byte, key_update_bytes> nothing{};
+    Round& round = filling();
+    const ByteSpan update = round.arena_left().first(key_update_bytes + record_overhead_bytes);
+    std::copy(nothing.begin(), nothing.end(), update.begin() + record_header_bytes);
+    round.arena_used += update.size();
+    pack_begin_ = pack_end_ = round.arena_used;
+    auto sealed = sealer_.seal(RecordType::key_update, update);
+    if (!sealed) {
+      end_ = LaneEnd::failed;
+      return;
+    }
+    append(*sealed);
+    sealer_.ratchet(now);
+    DirectionCounters::add(state_.outbound.ratchets, 1);
+  }
+  auto sealed = sealer_.seal(type, record);
+  if (!sealed) {
+    end_ = LaneEnd::failed;
+    return;
+  }
+  append(*sealed);
+}
+
+template <IoPort Io>
+void Outbound<Io>::append(SealedRecord record) {
+  const ByteView bytes = record.bytes();
+  filling().records.push_back({const_cast<Byte*>(bytes.data()), bytes.size()});
+  filling().wire_bytes += bytes.size();
+}
+
+// --- control records ---
+
+template <IoPort Io>
+void Outbound<Io>::add_control(RecordType type, ByteView payload, Instant now) {
+  close_pack(now);
+  Round& round = filling();
+  const ByteSpan record = round.arena_left().first(payload.size() + record_overhead_bytes);
+  std::copy(payload.begin(), payload.end(), record.begin() + record_header_bytes);
+  round.arena_used += record.size();
+  pack_begin_ = pack_end_ = round.arena_used;
+  seal(type, record, now);
+}
+
+template <IoPort Io>
+void Outbound<Io>::add_due_control(Instant now) {
+  if (is_sending_) return;  // the round being filled is bounded; what is due waits for the next
+  while (const auto stamp = state_.pongs_wanted.pop()) {
+    store_be64(ping_.data(), *stamp);
+    add_control(RecordType::pong, ping_, now);
+  }
+  if (now < next_ping_) return;
+  store_be64(ping_.data(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  add_control(RecordType::ping, ping_, now);
+  Byte jitter = 0;
+  crypto::fill_random(ByteSpan(&jitter, 1));
+  next_ping_ = now + std::chrono::milliseconds(800) + std::chrono::microseconds(jitter * 1569);  // 0.8 s .. 1.2 s
+}
+
+// --- O5 send ---
+
+template <IoPort Io>
+void Outbound<Io>::start_send() {
+  filling_ = 1 - filling_;
+  pack_begin_ = pack_end_ = filling().arena_used;
+  is_sending_ = true;
+  DirectionCounters::add(state_.outbound.records, sending().records.size());
+  DirectionCounters::add(state_.outbound.wire_bytes, sending().wire_bytes);
+  io_.send(send_tag, options_.socket_fd, sending().records);
+}
+
+template <IoPort Io>
+void Outbound<Io>::finish_send(int result) {
+  Round& round = sending();
+  is_sending_ = false;
+  if (result < 0 || static_cast<std::size_t>(result) != round.wire_bytes) {
+    end_ = LaneEnd::closed;
+    return;
+  }
+  for (const std::size_t slot : round.slots) free_slot(slot);
+  round.slots.clear();
+  round.records.clear();
+  round.arena_used = 0;
+  round.wire_bytes = 0;
+}
+
+// --- the end ---
+
+template <IoPort Io>
+LaneEnd Outbound<Io>::say_goodbye(Instant now) {
+  const Instant until = now + goodbye_patience;
+  if (is_sending_ && drain(until) != LaneEnd::running) return LaneEnd::local_stop;
+  std::array<Byte, goodbye_bytes> payload{state_.stop_reason.load(std::memory_order_relaxed)};
+  store_be64(payload.data() + 1, sealer_.counter());
+  add_control(RecordType::goodbye, payload, now);
+  start_send();
+  drain(until);
+  return LaneEnd::local_stop;
+}
+
+// Waits for the send under way. Packets that a waiting read still brings are lost with the lane.
+template <IoPort Io>
+LaneEnd Outbound<Io>::drain(Instant until) {
+  while (is_sending_ && std::chrono::steady_clock::now() < until) {
+    const auto completions = io_.wait(until);
+    if (!completions) return LaneEnd::failed;
+    for (const Completion& completion : *completions) {
+      if (completion.tag == send_tag) finish_send(completion.result);
+    }
+  }
+  return is_sending_ ? LaneEnd::closed : end_;
+}
+
+}  // namespace lt::tunnel

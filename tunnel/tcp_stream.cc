@@ -1,0 +1,155 @@
+#include "tunnel/tcp_stream.h"
+
+#include <netdb.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "tunnel/limits.h"
+
+namespace lt::tunnel {
+
+namespace {
+
+// The back-stop behind our own PING; larger than any stall we tolerate, since it also ends a live peer that reads
+// nothing for a while (a zero window). With it set, Linux ignores the number of keep-alive probes.
+constexpr unsigned user_timeout_ms = 20'000;
+constexpr int keepalive_idle_s = 5;
+constexpr int keepalive_interval_s = 2;
+
+template <class Value>
+Status set_option(int fd, int level, int name, const Value& value, const char* what) {
+  if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
+    return fail_errno(errno, std::string("cannot set ") + what);
+  }
+  return {};
+}
+
+Status set_mark(int fd, std::uint32_t mark) {
+  return mark == 0 ? Status() : set_option(fd, SOL_SOCKET, SO_MARK, mark, "SO_MARK (this needs CAP_NET_ADMIN)");
+}
+
+Status set_congestion_control(int fd, const std::string& name) {
+  if (name.empty()) return {};
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) return {};
+  const int error = errno;
+  const auto have = read_file("/proc/sys/net/ipv4/tcp_available_congestion_control", 4096);
+  return fail_errno(error, "cannot use congestion control " + name + " (this kernel has: " +
+                               std::string(trim(have.value_or("unknown"))) + ")");
+}
+
+}  // namespace
+
+SocketAddress SocketAddress::of(const IpAddress& address, std::uint16_t port) {
+  SocketAddress result;
+  if (address.family == Family::v4) {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(result.storage);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    std::memcpy(&v4.sin_addr, address.bytes.data(), 4);
+    result.length = sizeof v4;
+  } else {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(result.storage);
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
+    result.length = sizeof v6;
+  }
+  return result;
+}
+
+IpAddress SocketAddress::address() const {
+  if (storage.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+    return IpAddress::from_v4(std::span<const Byte, 4>(reinterpret_cast<const Byte*>(&v4.sin_addr), 4));
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+  const std::span<const Byte, 16> raw(v6.sin6_addr.s6_addr, 16);
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return IpAddress::from_v4(raw.last<4>());
+  return IpAddress::from_v6(raw);
+}
+
+std::uint16_t SocketAddress::port() const {
+  return ntohs(storage.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(storage).sin_port
+                                            : reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
+}
+
+std::string SocketAddress::text() const { return Endpoint{address().text(), port()}.text(); }
+
+Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint) {
+  if (const auto numeric = IpAddress::parse(endpoint.host)) {
+    return std::vector{SocketAddress::of(*numeric, endpoint.port)};
+  }
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  if (error != 0) return fail(Errc::unreachable, "cannot resolve " + endpoint.host + ": " + ::gai_strerror(error));
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    SocketAddress address;
+    std::memcpy(&address.storage, each->ai_addr, each->ai_addrlen);
+    address.length = each->ai_addrlen;
+    addresses.push_back(address);
+  }
+  ::freeaddrinfo(found);
+  return addresses;
+}
+
+Result<Fd> listen_on(const Endpoint& endpoint, const StreamOptions& options) {
+  const auto address = IpAddress::parse(endpoint.host);
+  if (!address) return fail(Errc::invalid, "listen needs a numeric address, not " + endpoint.host);
+  const SocketAddress local = SocketAddress::of(*address, endpoint.port);
+  Fd fd(::socket(local.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.is_open()) return fail_errno(errno, "cannot make a socket");
+  LT_CHECK(set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
+  LT_CHECK(set_mark(fd.get(), options.mark));  // accepted connections inherit it, their SYN-ACK included
+  LT_CHECK(set_congestion_control(fd.get(), options.congestion_control));
+  if (::bind(fd.get(), local.raw(), local.length) != 0 || ::listen(fd.get(), listen_backlog) != 0) {
+    const int error = errno;
+    if (error == EADDRINUSE) {
+      return fail(Errc::busy, "port " + std::to_string(endpoint.port) +
+                                  " is taken: end the program that has it (ss -ltnp), or choose another port in `listen`");
+    }
+    return fail_errno(error, "cannot listen on " + endpoint.text());
+  }
+  return fd;
+}
+
+Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options) {
+  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.is_open()) return fail_errno(errno, "cannot make a socket");
+  LT_CHECK(set_mark(fd.get(), options.mark));
+  LT_CHECK(set_congestion_control(fd.get(), options.congestion_control));
+  if (::connect(fd.get(), address.raw(), address.length) != 0 && errno != EINPROGRESS) {
+    return fail_errno(errno, "cannot connect to " + address.text());
+  }
+  return fd;
+}
+
+Status connect_result(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  if (error != 0) return fail_errno(error, "cannot connect");
+  return {};
+}
+
+Status tune(int fd, const StreamOptions& options) {
+  LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"));
+  LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout_ms, "TCP_USER_TIMEOUT"));
+  LT_CHECK(set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE"));
+  LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s, "TCP_KEEPIDLE"));
+  LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s, "TCP_KEEPINTVL"));
+  LT_CHECK(set_congestion_control(fd, options.congestion_control));
+  if (options.notsent_lowat.value != 0) {
+    LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<unsigned>(options.notsent_lowat.value),
+                        "TCP_NOTSENT_LOWAT"));
+  }
+  return {};
+}
+
+}  // namespace lt::tunnel
