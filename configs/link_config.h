@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -34,6 +35,7 @@ struct LinkConfig {
   std::string site;                         // "office", "offsite": for people and file names
   std::string key_path;                     // own private key, mode 0600
   std::array<Byte, 32> peer_public_key{};   // raw Ed25519 key of the other site
+  std::optional<std::array<Byte, 32>> public_key{};  // own key, for people; where set, it must fit `key_path`
   std::optional<std::string> psk_path;      // 32 bytes in base64, the same at both sites
 
   // Exactly one of the two is set: one site listens, the other connects.
@@ -46,6 +48,28 @@ struct LinkConfig {
   std::vector<Prefix> peer_prefixes;        // networks behind the other site: routed into the tunnel
 
   NativeKnobs knobs;
+
+  friend bool operator==(const LinkConfig&, const LinkConfig&) = default;
 };
+
+/// Something wrong in a config: the key it stands at ("networks.peer[1]"; a section where a key is missing), and one
+/// sentence with its cure.
+struct Fault {
+  std::string key;
+  std::string what;
+};
+
+/// Everything that is wrong with `config`, in the order of its keys; empty when it can be used.
+[[nodiscard]] std::vector<Fault> faults_of(const LinkConfig& config);
+
+/// @error invalid: every fault, one a line
+[[nodiscard]] Status validate(const LinkConfig& config);
+
+/// A public key as people pass it on: "ltpub-" and 44 characters of base64. @error invalid: says what is wrong
+[[nodiscard]] Result<std::array<Byte, 32>> parse_public_key(std::string_view text);
+[[nodiscard]] std::string public_key_text(const std::array<Byte, 32>& key);
+
+/// A site's name: what file names, certificates and messages may hold.
+[[nodiscard]] bool is_site_name(std::string_view text);
 
 }  // namespace lt::configs
