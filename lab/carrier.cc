@@ -9,7 +9,7 @@ Json describe(const LabState& state) {
           {"name", state.name},
           {"profile", state.profile.name},
           {"seed", state.seed},
-          {"owner_pid", state.owner.pid},
+          {"owner_pid", state.keeper == Keeper::nobody ? Json() : Json(state.owner.pid)},
           {"running", !state.is_leftover()}};
 }
 
