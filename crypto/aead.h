@@ -1,7 +1,7 @@
 // Aead: AES-256-GCM in place, with a 96-bit nonce and a 128-bit tag.
 //
-// It knows no records and no counters: which nonce, how many blocks under one key and when to ratchet
-// is the record layer's part. Nothing here is negotiable and no other length exists.
+// It knows no records and no counters: which nonce, how many blocks under one key and when to
+// ratchet is the record layer's part. Nothing here is negotiable and no other length exists.
 #pragma once
 
 #include <cstddef>
@@ -40,13 +40,15 @@ class Aead {
 
   /// Decrypts `text` in place.
   ///
-  /// @return       false when text, aad, nonce, tag or key are not those of one seal(); `text` is then
+  /// @return       false when text, aad, nonce, tag or key are not those of one seal(); `text` is
+  /// then
   ///               all zeros, so that nobody takes it for what the peer sent
   /// @pre          text.size() <= aead_text_bytes_max
-  /// @thread       one at a time; allocates nothing
+  /// @thread       one at a time; allocates nothing but OpenSSL's error queue, at a thread's first
+  /// false
   /// @source       NIST SP 800-38D 7.2
-  [[nodiscard]] bool open(std::span<const Byte, aead_nonce_bytes> nonce, ByteView aad, ByteSpan text,
-                          std::span<const Byte, aead_tag_bytes> tag);
+  [[nodiscard]] bool open(std::span<const Byte, aead_nonce_bytes> nonce, ByteView aad,
+                          ByteSpan text, std::span<const Byte, aead_tag_bytes> tag);
 
  private:
   struct FreeContext {

@@ -23,9 +23,10 @@ using CertificateHandle = Handle<X509, X509_free>;
 using BioHandle = Handle<BIO, BIO_free_all>;
 
 Status check_common_name(const std::string& name) {
-  const bool is_printable = name.find_first_not_of(
-                                " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
-                                "abcdefghijklmnopqrstuvwxyz{|}~") == std::string::npos;
+  const bool is_printable =
+      name.find_first_not_of(
+          " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+          "abcdefghijklmnopqrstuvwxyz{|}~") == std::string::npos;
   if (!name.empty() && name.size() <= common_name_chars_max && is_printable) return {};
   return fail(Errc::invalid, "a certificate's name has 1 to " +
                                  std::to_string(common_name_chars_max) +
@@ -37,14 +38,16 @@ bool set_serial(X509* certificate) {
   std::array<Byte, 20> bytes{};
   fill_random(bytes);
   bytes.front() = static_cast<Byte>((bytes.front() & 0x7f) | 0x40);
-  const Handle<BIGNUM, BN_free> number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  const Handle<BIGNUM, BN_free> number(
+      BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   return number != nullptr &&
          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
 bool set_names(X509* certificate, const std::string& common_name) {
   X509_NAME* const name = X509_get_subject_name(certificate);
-  return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC, as_bytes(common_name).data(),
+  return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC,
+                                    as_bytes(common_name).data(),
                                     static_cast<int>(common_name.size()), -1, 0) == 1 &&
          X509_set_issuer_name(certificate, name) == 1;
 }
@@ -116,8 +119,8 @@ Result<CertificatePem> make_self_signed(const std::string& common_name, unsigned
   const BioHandle certificate_text(BIO_new(BIO_s_mem()));
   const BioHandle key_text(BIO_new(BIO_s_secmem()));
   if (PEM_write_bio_X509(certificate_text.get(), x509) != 1 ||
-      PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) !=
-          1) {
+      PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                    nullptr) != 1) {
     return fail_openssl(Errc::unsupported, "OpenSSL writes no PEM");
   }
   LT_TRY(auto fingerprint, fingerprint_of(x509));

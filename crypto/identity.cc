@@ -13,9 +13,8 @@ namespace lt::crypto {
 
 namespace {
 
-constexpr SecretFileKind private_key_file{.name = "private key",
-                                          .header = "linktune-private-key-1",
-                                          .make_one = "linktune keygen"};
+constexpr SecretFileKind private_key_file{
+    .name = "private key", .header = "linktune-private-key-1", .make_one = "linktune keygen"};
 constexpr SecretFileKind psk_file{.name = "pre-shared key",
                                   .header = "linktune-pre-shared-key-1",
                                   .make_one = "openssl rand -base64 32",
@@ -24,9 +23,8 @@ constexpr SecretFileKind psk_file{.name = "pre-shared key",
 }  // namespace
 
 Result<Identity> Identity::from_seed(Secret<32> seed) {
-  const Handle<EVP_PKEY, EVP_PKEY_free> key(
-      EVP_PKEY_new_raw_private_key_ex(library().context, "ED25519", nullptr, seed.reveal().data(),
-                                      seed.reveal().size()));
+  const Handle<EVP_PKEY, EVP_PKEY_free> key(EVP_PKEY_new_raw_private_key_ex(
+      library().context, "ED25519", nullptr, seed.reveal().data(), seed.reveal().size()));
   if (key == nullptr) return fail_openssl(Errc::unsupported, "OpenSSL makes no Ed25519 key");
   PublicKey public_key{};
   std::size_t size = public_key.size();
@@ -35,7 +33,9 @@ Result<Identity> Identity::from_seed(Secret<32> seed) {
   return Identity(std::move(seed), public_key);
 }
 
-Result<Identity> Identity::generate() { return from_seed(Secret<32>::random()); }
+Result<Identity> Identity::generate() {
+  return from_seed(Secret<32>::random());
+}
 
 Result<Identity> Identity::load(const std::string& path) {
   LT_TRY(auto seed, load_secret_file(path, private_key_file));
@@ -66,10 +66,10 @@ Result<PublicKey> parse_public_key(std::string_view text) {
   const auto bytes = from_base64(word.substr(public_key_prefix.size()));
   PublicKey key{};
   if (!bytes || bytes->size() != key.size()) {
-    return fail(Errc::invalid, "\"" + printable(word, shown_chars_max) +
-                                   "\" is not a whole public key: " +
-                                   std::string(public_key_prefix) + " and " +
-                                   std::to_string(key_text_chars) + " base64 characters");
+    return fail(Errc::invalid,
+                "\"" + printable(word, shown_chars_max) +
+                    "\" is not a whole public key: " + std::string(public_key_prefix) + " and " +
+                    std::to_string(key_text_chars) + " base64 characters");
   }
   std::copy(bytes->begin(), bytes->end(), key.begin());
   if (is_weak_public_key(key)) {
@@ -80,8 +80,8 @@ Result<PublicKey> parse_public_key(std::string_view text) {
 }
 
 bool is_weak_public_key(const PublicKey& key) {
-  // y of each small-order point, little-endian, without the sign bit: 0, 1, the two of order 8, then
-  // p-1 and the second spellings p and p+1 with p = 2^255 - 19.
+  // y of each small-order point, little-endian, without the sign bit: 0, 1, the two of order 8,
+  // then p-1 and the second spellings p and p+1 with p = 2^255 - 19.
   static constexpr std::string_view order_8_first =
       "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
   static constexpr std::string_view order_8_second =
@@ -97,7 +97,9 @@ bool is_weak_public_key(const PublicKey& key) {
   return middle_ones && low >= 0xec && low <= 0xee;
 }
 
-Result<Secret<32>> load_psk(const std::string& path) { return load_secret_file(path, psk_file); }
+Result<Secret<32>> load_psk(const std::string& path) {
+  return load_secret_file(path, psk_file);
+}
 
 Status save_psk(const std::string& path, const Secret<32>& psk) {
   return save_secret_file(path, psk_file, psk);

@@ -1,11 +1,12 @@
-// A site's long-term key: Ed25519. Made, loaded and saved here; the other site knows its public half.
+// A site's long-term key: Ed25519. Made, loaded and saved here; the other site knows its public
+// half.
 //
 // Private key file, mode 0600:        Public key, as text for configs and people:
 //     linktune-private-key-1              ltpub-<32 bytes in base64>
 //     <32-byte seed in base64>
 //
-// Pre-shared key file, mode 0600: the line linktune-pre-shared-key-1, then 32 bytes in base64. The first
-// line may be left out, so that the output of `openssl rand -base64 32` is one too.
+// Pre-shared key file, mode 0600: the line linktune-pre-shared-key-1, then 32 bytes in base64. The
+// first line may be left out, so that the output of `openssl rand -base64 32` is one too.
 // @source RFC 8032 5.1 (the seed), RFC 4648 4 (base64 with padding)
 #pragma once
 
@@ -55,7 +56,8 @@ class Identity {
 /// Whether anybody at all could sign for `key`: the eight points of small order, among them the
 /// all-zero key of a config that was never filled in.
 /// @source RFC 8032 5.1.7 leaves the check to the user; the list is that of small-order points of
-///         edwards25519 with their non-canonical spellings (Chalkias et al., "Taming the many EdDSAs", 2020)
+///         edwards25519 with their non-canonical spellings (Chalkias et al., "Taming the many
+///         EdDSAs", 2020)
 [[nodiscard]] bool is_weak_public_key(const PublicKey& key);
 
 /// @error  as load_secret_file()

@@ -21,8 +21,8 @@ void hmac_into(std::span<Byte, hash_bytes> out, ByteView key,
   const Handle<EVP_MAC_CTX, EVP_MAC_CTX_free> mac(EVP_MAC_CTX_new(library().hmac));
   LT_ASSERT(mac != nullptr);
   char digest[] = "SHA256";
-  const OSSL_PARAM params[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                               OSSL_PARAM_construct_end()};
   const Byte no_key = 0;  // OpenSSL takes a null key as "keep the last one"
   LT_ASSERT(EVP_MAC_init(mac.get(), key.empty() ? &no_key : key.data(), key.size(), params) == 1);
   for (const ByteView part : parts) {

@@ -25,8 +25,8 @@ inline constexpr std::size_t hkdf_bytes_max = 255 * 32;
 /// @source  RFC 5869 2.3
 void hkdf_expand(ByteView prk, ByteView info, ByteSpan out);
 
-/// HKDF-Expand whose info is built as TLS 1.3 builds its HkdfLabel, with a prefix of our own, so that
-/// no two purposes share an output:
+/// HKDF-Expand whose info is built as TLS 1.3 builds its HkdfLabel, with a prefix of our own, so
+/// that no two purposes share an output:
 ///
 ///     u16 length of out | u8 length of what follows | "lt1 " label | u8 0 (empty context)
 ///

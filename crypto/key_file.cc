@@ -20,7 +20,9 @@ namespace {
 
 constexpr std::size_t shown_path_chars_max = 200;
 
-std::string shown(std::string_view path) { return printable(path, shown_path_chars_max); }
+std::string shown(std::string_view path) {
+  return printable(path, shown_path_chars_max);
+}
 
 struct Location {
   std::string directory;
@@ -83,7 +85,8 @@ Result<Fd> open_checked(const std::string& path, const SecretFileKind& kind) {
                                    std::string(kind.name) + " file");
   }
   const Fd directory(::open(at.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.is_open()) return fail_errno(errno, "cannot open directory " + shown(at.directory));
+  if (!directory.is_open())
+    return fail_errno(errno, "cannot open directory " + shown(at.directory));
   struct stat directory_status {};
   if (::fstat(directory.get(), &directory_status) != 0) {
     return fail_errno(errno, "cannot look at directory " + shown(at.directory));
@@ -128,8 +131,8 @@ Status read_whole(int fd, const std::string& path, SecretText& into) {
     if (count == 0) return {};
     into.size += static_cast<std::size_t>(count);
   }
-  return fail(Errc::invalid, shown(path) + " is larger than " +
-                                 std::to_string(secret_file_bytes_max) + " bytes");
+  return fail(Errc::invalid,
+              shown(path) + " is larger than " + std::to_string(secret_file_bytes_max) + " bytes");
 }
 
 /// Strict: the one spelling that encoding gives back. Leaves no copy behind.
@@ -148,7 +151,8 @@ bool decode_key(std::string_view text, Secret<32>& key) {
 
 bool is_all_zeros(const Secret<32>& key) {
   Byte any = 0;
-  for (const Byte byte : key.reveal()) any = static_cast<Byte>(any | byte);
+  for (const Byte byte : key.reveal())
+    any = static_cast<Byte>(any | byte);
   return any == 0;
 }
 
@@ -160,8 +164,10 @@ std::string name_the_stranger(std::string_view text, const std::string& path,
   const std::string cure = "; make a " + wanted + " with: " + std::string(kind.make_one);
   if (trim(text).empty()) return name + " is empty" + cure;
   if (trim(text).starts_with(public_key_prefix)) {
-    return name + " holds a public key (this is the public key, which is for the other site); "
-                  "the " + wanted + " is wanted here";
+    return name +
+           " holds a public key (this is the public key, which is for the other site); "
+           "the " +
+           wanted + " is wanted here";
   }
   if (text.starts_with("\xEF\xBB\xBF")) {
     return name + " begins with a byte order mark; save it as plain text without one";
@@ -195,11 +201,12 @@ Result<Secret<32>> parse_secret_text(std::string_view text, const std::string& p
     if (!has_header || text.find('\r') != std::string_view::npos) {
       return fail(Errc::invalid, name_the_stranger(text, path, kind));
     }
-    return fail(Errc::invalid, shown(path) + " is cut short or damaged: behind its first line there " +
-                                   "must be one line of " + std::to_string(key_text_chars) +
-                                   " base64 characters and nothing else; restore it from a backup, " +
-                                   "or make a new " + std::string(kind.name) +
-                                   " with: " + std::string(kind.make_one));
+    return fail(Errc::invalid,
+                shown(path) + " is cut short or damaged: behind its first line there " +
+                    "must be one line of " + std::to_string(key_text_chars) +
+                    " base64 characters and nothing else; restore it from a backup, " +
+                    "or make a new " + std::string(kind.name) +
+                    " with: " + std::string(kind.make_one));
   }
   if (is_all_zeros(key)) {
     return fail(Errc::invalid, shown(path) + " holds only zeros, which is no " +
@@ -257,8 +264,9 @@ Status save_secret_file(const std::string& path, const SecretFileKind& kind,
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                        S_IRUSR | S_IWUSR));
   if (!file.is_open() && errno == EEXIST) {
-    return fail(Errc::exists, shown(path) + " exists already and is left as it is; move it away, or "
-                                            "choose another name for the new " +
+    return fail(Errc::exists, shown(path) +
+                                  " exists already and is left as it is; move it away, or "
+                                  "choose another name for the new " +
                                   std::string(kind.name));
   }
   if (!file.is_open()) return fail_errno(errno, "cannot create " + shown(path));

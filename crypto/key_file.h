@@ -1,10 +1,10 @@
 // Files that hold a secret: read only when nobody else can, written so that nobody else ever could.
 //
-// A file is refused, with the command that mends it, unless it is a regular file (no link, no FIFO, no
-// device), owned by root or by us, closed to group and others, in a directory that only its owner can
-// change, and at most secret_file_bytes_max long. Opening never waits. (security.md 10, D-5)
-// One exception: systemd hands credentials over as 0440 with an access list, so files that lie directly
-// in $CREDENTIALS_DIRECTORY may be readable by their group (security.md 14, P4).
+// A file is refused, with the command that mends it, unless it is a regular file (no link, no FIFO,
+// no device), owned by root or by us, closed to group and others, in a directory that only its
+// owner can change, and at most secret_file_bytes_max long. Opening never waits. (security.md 10,
+// D-5) One exception: systemd hands credentials over as 0440 with an access list, so files that lie
+// directly in $CREDENTIALS_DIRECTORY may be readable by their group (security.md 14, P4).
 #pragma once
 
 #include <string>

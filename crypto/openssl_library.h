@@ -1,9 +1,9 @@
 // OpenSSL as we use it: a library context of our own, which no system configuration reaches.
 //
-// An openssl.cnf may switch on kernel TLS, engines or other algorithms behind our back (security.md 3),
-// so automatic loading is turned off for the process and every algorithm is fetched from a context that
-// holds only the default provider. All of it happens at the first use: call library() once before a
-// sandbox closes, because OpenSSL opens files lazily.
+// An openssl.cnf may switch on kernel TLS, engines or other algorithms behind our back (security.md
+// 3), so automatic loading is turned off for the process and every algorithm is fetched from a
+// context that holds only the default provider. All of it happens at the first use: call library()
+// once before a sandbox closes, because OpenSSL opens files lazily.
 #pragma once
 
 struct ossl_lib_ctx_st;

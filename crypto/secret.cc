@@ -4,6 +4,8 @@
 
 namespace lt::crypto {
 
-void wipe(ByteSpan bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+void wipe(ByteSpan bytes) {
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+}
 
 }  // namespace lt::crypto

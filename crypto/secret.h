@@ -1,7 +1,7 @@
 // Secret<N>: N bytes that move, are wiped when they go, and are never copied, compared or printed.
 //
-// Pages are not locked one object at a time: secrets live on stacks and inside other objects, so the
-// daemon locks its whole memory and forbids core dumps at once (security.md 10).
+// Pages are not locked one object at a time: secrets live on stacks and inside other objects, so
+// the daemon locks its whole memory and forbids core dumps at once (security.md 10).
 #pragma once
 
 #include <algorithm>

@@ -14,7 +14,9 @@ namespace lt::crypto {
 
 namespace {
 
-tl::unexpected<Error> fail_left() { return fail(Errc::closed, "this connection has left TLS"); }
+tl::unexpected<Error> fail_left() {
+  return fail(Errc::closed, "this connection has left TLS");
+}
 
 std::string name_of_group(SSL* ssl) {
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
@@ -61,8 +63,7 @@ struct TlsSteps {
 
   /// Hands TLS what it may still have of what waits. @return whether anything went
   static bool supply(State& state) {
-    const std::size_t budget =
-        state.is_complete ? tls_bytes_max : bytes_before_authentication_max;
+    const std::size_t budget = state.is_complete ? tls_bytes_max : bytes_before_authentication_max;
     const std::size_t left = budget - std::min(budget, state.handed_to_tls);
     const std::size_t count = std::min(left, state.waiting.size());
     if (count == 0) return false;
@@ -80,13 +81,13 @@ struct TlsSteps {
     const int kind = SSL_get_error(state.ssl.get(), returned);
     if (kind == SSL_ERROR_WANT_READ) {
       if (state.waiting.empty()) return true;
-      return break_off(state, Error{Errc::limit,
-                                    state.is_complete
-                                        ? "the peer sent more through TLS than linktune ever does"
-                                        : "the peer sent more than " +
-                                              std::to_string(bytes_before_authentication_max) +
-                                              " bytes before it was authenticated",
-                                    0});
+      return break_off(
+          state, Error{Errc::limit,
+                       state.is_complete ? "the peer sent more through TLS than linktune ever does"
+                                         : "the peer sent more than " +
+                                               std::to_string(bytes_before_authentication_max) +
+                                               " bytes before it was authenticated",
+                       0});
     }
     if (kind == SSL_ERROR_ZERO_RETURN) {
       return break_off(state, Error{Errc::closed, "the peer ended the TLS conversation", 0});
@@ -121,12 +122,14 @@ struct TlsSteps {
 
 Result<TlsChannel> TlsChannel::create(const TlsContext& context, const Options& options) {
   if (options.peer_key == context.state_->own_key) {
-    return fail(Errc::invalid,
-                "the peer's public key is our own; write the other site's public key into the config");
+    return fail(
+        Errc::invalid,
+        "the peer's public key is our own; write the other site's public key into the config");
   }
   if (is_weak_public_key(options.peer_key)) {
-    return fail(Errc::invalid, "the peer's public key is one for which anybody can sign; write the "
-                               "other site's public key into the config");
+    return fail(Errc::invalid,
+                "the peer's public key is one for which anybody can sign; write the "
+                "other site's public key into the config");
   }
   if (options.requires_post_quantum && !context.state_->has_post_quantum_group) {
     return fail(Errc::unsupported,
@@ -147,8 +150,12 @@ Result<TlsChannel> TlsChannel::create(const TlsContext& context, const Options& 
   SSL_set_bio(ssl, state->from_wire, state->to_wire);
   LT_ASSERT(SSL_set_app_data(ssl, &state->check) == 1);
   switch (options.role) {
-    case Role::client: SSL_set_connect_state(ssl); break;
-    case Role::server: SSL_set_accept_state(ssl); break;
+    case Role::client:
+      SSL_set_connect_state(ssl);
+      break;
+    case Role::server:
+      SSL_set_accept_state(ssl);
+      break;
   }
   return TlsChannel(std::move(state));
 }
@@ -254,7 +261,8 @@ Result<std::vector<Byte>> TlsChannel::leave() {
   state.waiting = {};
   state.from_wire = nullptr;
   state.to_wire = nullptr;
-  state.ssl.reset();  // frees, and writes nothing: SSL_shutdown would send 24 bytes into the raw stream
+  state.ssl
+      .reset();  // frees, and writes nothing: SSL_shutdown would send 24 bytes into the raw stream
   return raw;
 }
 

@@ -15,8 +15,12 @@
 
 namespace lt::crypto {
 
-void FreeSslContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
-void FreeSsl::operator()(ssl_st* ssl) const { SSL_free(ssl); }
+void FreeSslContext::operator()(ssl_ctx_st* context) const {
+  SSL_CTX_free(context);
+}
+void FreeSsl::operator()(ssl_st* ssl) const {
+  SSL_free(ssl);
+}
 
 namespace {
 
@@ -24,23 +28,24 @@ using KeyHandle = Handle<EVP_PKEY, EVP_PKEY_free>;
 using CertificateHandle = Handle<X509, X509_free>;
 
 constexpr long certificate_list_bytes_max = 2048;  // security.md A-8; ours has about 250
-constexpr int security_level = 2;                  // 112 bits at least, whatever the build's default
+constexpr int security_level = 2;  // 112 bits at least, whatever the build's default
 
 /// A certificate is only an envelope for the key: no name, every date, made anew at each start.
 Result<CertificateHandle> make_envelope(EVP_PKEY* key) {
   CertificateHandle certificate(X509_new_ex(library().context, nullptr));
-  if (certificate == nullptr) return fail_openssl(Errc::unsupported, "OpenSSL makes no certificate");
+  if (certificate == nullptr)
+    return fail_openssl(Errc::unsupported, "OpenSSL makes no certificate");
   X509* const x509 = certificate.get();
   X509_NAME* const name = X509_get_subject_name(x509);
-  const bool made =
-      X509_set_version(x509, X509_VERSION_3) == 1 &&
-      ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), 1) == 1 &&
-      ASN1_TIME_set_string_X509(X509_getm_notBefore(x509), "19700101000000Z") == 1 &&
-      ASN1_TIME_set_string_X509(X509_getm_notAfter(x509), "99991231235959Z") == 1 &&  // RFC 5280 4.1.2.5
-      X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC, as_bytes("linktune").data(), 8, -1,
-                                 0) == 1 &&
-      X509_set_issuer_name(x509, name) == 1 && X509_set_pubkey(x509, key) == 1 &&
-      X509_sign(x509, key, nullptr) > 0;
+  const bool made = X509_set_version(x509, X509_VERSION_3) == 1 &&
+                    ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509), 1) == 1 &&
+                    ASN1_TIME_set_string_X509(X509_getm_notBefore(x509), "19700101000000Z") == 1 &&
+                    ASN1_TIME_set_string_X509(X509_getm_notAfter(x509), "99991231235959Z") ==
+                        1 &&  // RFC 5280 4.1.2.5
+                    X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC,
+                                               as_bytes("linktune").data(), 8, -1, 0) == 1 &&
+                    X509_set_issuer_name(x509, name) == 1 && X509_set_pubkey(x509, key) == 1 &&
+                    X509_sign(x509, key, nullptr) > 0;
   if (!made) return fail_openssl(Errc::unsupported, "OpenSSL makes no Ed25519 certificate");
   return certificate;
 }
@@ -53,8 +58,8 @@ PeerCheck& check_of(SSL* ssl) {
 
 /// Replaces the building of chains: one raw key decides.
 int verify_peer(X509_STORE_CTX* store, void* /*unused*/) {
-  auto* const ssl = static_cast<SSL*>(
-      X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* const ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   PeerCheck& check = check_of(ssl);
   PublicKey shown{};
   const PeerVerdict verdict = judge_peer(X509_STORE_CTX_get0_cert(store), check, shown);
@@ -64,11 +69,13 @@ int verify_peer(X509_STORE_CTX* store, void* /*unused*/) {
   return 0;
 }
 
-/// Whether the extension of a ClientHello that lists two-byte versions (RFC 8446 4.2.1) names TLS 1.3.
+/// Whether the extension of a ClientHello that lists two-byte versions (RFC 8446 4.2.1) names
+/// TLS 1.3.
 bool offers_tls_1_3(SSL* ssl) {
   const unsigned char* bytes = nullptr;
   std::size_t size = 0;
-  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &bytes, &size) != 1) return false;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &bytes, &size) != 1)
+    return false;
   for (std::size_t at = 1; at + 1 < size; at += 2) {
     if (load_be16(bytes + at) == TLS1_3_VERSION) return true;
   }
@@ -149,8 +156,8 @@ Status set_protocol(SSL_CTX* context, bool& has_post_quantum_group) {
   };
   for (const Step& step : steps) {
     if (step.done) continue;
-    return fail_openssl(Errc::unsupported,
-                        "this OpenSSL refuses a setting that linktune needs: " + std::string(step.name));
+    return fail_openssl(Errc::unsupported, "this OpenSSL refuses a setting that linktune needs: " +
+                                               std::string(step.name));
   }
   return {};
 }

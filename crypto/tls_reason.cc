@@ -9,7 +9,9 @@ namespace lt::crypto {
 
 namespace {
 
-Error make(Errc code, std::string what) { return Error{code, std::move(what), 0}; }
+Error make(Errc code, std::string what) {
+  return Error{code, std::move(what), 0};
+}
 
 /// An alert the peer sent us.  @source RFC 8446 6.2
 Error of_alert(int alert, const PeerCheck& check) {
@@ -24,8 +26,10 @@ Error of_alert(int alert, const PeerCheck& check) {
       return make(Errc::rejected, "the peer does not accept our key (" +
                                       public_key_text(check.own_key) +
                                       "); write this key into the other site's config");
-    case SSL_AD_PROTOCOL_VERSION: return not_tls_1_3();
-    case SSL_AD_NO_APPLICATION_PROTOCOL: return wrong_application_protocol();
+    case SSL_AD_PROTOCOL_VERSION:
+      return not_tls_1_3();
+    case SSL_AD_NO_APPLICATION_PROTOCOL:
+      return wrong_application_protocol();
     case SSL_AD_DECRYPT_ERROR:
     case SSL_AD_BAD_RECORD_MAC:
       return make(Errc::rejected, "the peer found our handshake changed on the way");
@@ -44,7 +48,8 @@ Error of_reason(int reason) {
     case SSL_R_UNKNOWN_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST: return not_tls_1_3();
+    case SSL_R_HTTPS_PROXY_REQUEST:
+      return not_tls_1_3();
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
       return make(Errc::protocol, "the peer shows no certificate");
     case SSL_R_NO_SHARED_CIPHER:
@@ -53,11 +58,15 @@ Error of_reason(int reason) {
     case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
     case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
       return make(Errc::protocol, "the peer offers no algorithm that linktune uses");
+    case SSL_R_BAD_EXTENSION:  // what a server's ALPN answer is that we did not offer
+      return make(Errc::protocol,
+                  "wrong application protocol, or something else that linktune did not ask for");
     case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
     case SSL_R_DIGEST_CHECK_FAILED:
     case SSL_R_BAD_SIGNATURE:
       return make(Errc::protocol, "bytes of the handshake were changed on the way");
-    default: return make(Errc::protocol, {});
+    default:
+      return make(Errc::protocol, {});
   }
 }
 
@@ -75,15 +84,17 @@ Error wrong_application_protocol() {
 Error refusal_of(PeerVerdict verdict, const PublicKey& shown) {
   switch (verdict) {
     case PeerVerdict::own:
-      return make(Errc::protocol,
-                  "the peer shows our own key: this site is connected to itself, or both sites have "
-                  "the same key file");
+      return make(
+          Errc::protocol,
+          "the peer shows our own key: this site is connected to itself, or both sites have "
+          "the same key file");
     case PeerVerdict::other:
       return make(Errc::protocol, "the peer's key is not the one in this config (peer has " +
                                       public_key_text(shown) + ")");
     case PeerVerdict::no_ed25519:
       return make(Errc::protocol, "the peer's certificate holds no Ed25519 key");
-    case PeerVerdict::pinned: break;
+    case PeerVerdict::pinned:
+      break;
   }
   return make(Errc::protocol, "the peer's key is the one in this config");
 }
@@ -100,7 +111,8 @@ Error tls_failure(const PeerCheck& check) {
     return of_alert(reason - SSL_AD_REASON_OFFSET, check);
   }
   Error error = of_reason(reason);
-  error.what = error.what.empty() ? "TLS failed (" + detail + ")" : error.what + " (" + detail + ")";
+  error.what =
+      error.what.empty() ? "TLS failed (" + detail + ")" : error.what + " (" + detail + ")";
   return error;
 }
 

@@ -43,9 +43,9 @@ struct TlsChannel::State {
   bio_st* to_wire{nullptr};              // owned by ssl
   bool is_complete{false};
   std::size_t handed_to_tls{0};
-  std::vector<Byte> waiting;   // fed, not yet handed to TLS
-  std::vector<Byte> text;      // decrypted, not yet asked for in full
-  std::vector<Byte> output;    // for the wire, taken out of ssl
+  std::vector<Byte> waiting;     // fed, not yet handed to TLS
+  std::vector<Byte> text;        // decrypted, not yet asked for in full
+  std::vector<Byte> output;      // for the wire, taken out of ssl
   std::optional<Error> failure;  // the first one; every later call repeats it
 };
 
@@ -53,7 +53,8 @@ struct TlsChannel::State {
 enum class PeerVerdict : std::uint8_t { pinned, own, other, no_ed25519 };
 
 /// @param shown  [out] the key in the certificate, when it is an Ed25519 key
-[[nodiscard]] PeerVerdict judge_peer(x509_st* certificate, const PeerCheck& check, PublicKey& shown);
+[[nodiscard]] PeerVerdict judge_peer(x509_st* certificate, const PeerCheck& check,
+                                     PublicKey& shown);
 
 /// The refusal for a verdict other than pinned.
 [[nodiscard]] Error refusal_of(PeerVerdict verdict, const PublicKey& shown);
