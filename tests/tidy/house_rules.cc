@@ -147,6 +147,73 @@ bool is_record(std::string_view path) {
   return path.starts_with(records_folder) && path != records_list && path.ends_with(".md");
 }
 
+// --- references ---
+
+constexpr std::string_view references_path = "docs/REFERENCES.md";
+constexpr std::array<std::string_view, 3> studies{"security.md", "performance.md", "statistics.md"};
+
+// "security.md D9" for the row D9 below the heading security.md.
+std::set<std::string> reference_rows(std::string_view text) {
+  std::set<std::string> rows;
+  std::string study;
+  for (const std::string_view line : lines_of(text)) {
+    if (line.starts_with("## ")) study = line.substr(3);
+    if (!line.starts_with("| ") || study.empty()) continue;
+    rows.insert(study + " " + std::string(line.substr(2, line.find(' ', 2) - 2)));
+  }
+  return rows;
+}
+
+// The name of a row at the beginning of `text`: D9, B-13, P2, 11, 5.2. Empty without one.
+std::string_view row_name(std::string_view text) {
+  const auto is_digit = [&](std::size_t at) {
+    return at < text.size() && text[at] >= '0' && text[at] <= '9';
+  };
+  std::size_t end = 0;
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'P') {
+    end = is_digit(1) ? 1 : 2;
+    if (end == 2 && !(text.size() > 1 && text[1] == '-')) return {};
+  }
+  if (!is_digit(end)) return {};
+  while (is_digit(end))
+    ++end;
+  if (end < text.size() && text[end] == '.' && is_digit(end + 1)) {
+    do
+      ++end;
+    while (is_digit(end));
+  }
+  return text.substr(0, end);
+}
+
+// What `line` cites: each row that stands behind the name of a study, "D9, B-13..B-15 and P2"
+// alike.
+// A name at the end of a line goes on in the comment of the `next` one.
+std::vector<std::string> citations_of(std::string_view line, std::string_view next) {
+  std::vector<std::string> citations;
+  for (const std::string_view study : studies) {
+    const std::size_t at = line.find(study);
+    if (at == std::string_view::npos) continue;
+    std::string_view rest = line.substr(at + study.size());
+    if (rest.empty()) {
+      rest = comment_of(next);
+      if (rest.starts_with('/')) rest.remove_prefix(1);
+    }
+    rest.remove_prefix(std::min<std::size_t>(1, rest.size()));
+    for (std::string_view row = row_name(rest); !row.empty(); row = row_name(rest)) {
+      citations.push_back(std::string(study) + " " + std::string(row));
+      rest.remove_prefix(row.size());
+      for (const std::string_view separator : {", ", "..", " and "}) {
+        if (rest.starts_with(separator)) {
+          rest.remove_prefix(separator.size());
+          break;
+        }
+      }
+    }
+    if (citations.empty()) citations.emplace_back(study);
+  }
+  return citations;
+}
+
 }  // namespace
 
 std::vector<Finding> check_code_words(std::span<const SourceFile> files) {
@@ -254,6 +321,29 @@ std::vector<Finding> check_decision_records(std::span<const SourceFile> files) {
     if (!exists)
       findings.push_back(
           {std::string(records_list), i + 1, "lists '" + target + "', which does not exist"});
+  }
+  return findings;
+}
+
+std::vector<Finding> check_references(std::span<const SourceFile> files) {
+  const auto page = std::find_if(files.begin(), files.end(), [](const SourceFile& file) {
+    return file.path == references_path;
+  });
+  const std::set<std::string> rows =
+      page == files.end() ? std::set<std::string>() : reference_rows(page->text);
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (!is_cpp(file.path) || matches(file.path, "tests/tidy/*")) continue;
+    const auto lines = lines_of(file.text);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const std::string& citation :
+           citations_of(lines[i], i + 1 < lines.size() ? lines[i + 1] : std::string_view())) {
+        if (!rows.contains(citation))
+          findings.push_back(
+              {file.path, i + 1,
+               "cites '" + citation + "', which is no row of " + std::string(references_path)});
+      }
+    }
   }
   return findings;
 }

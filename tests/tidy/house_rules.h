@@ -20,6 +20,9 @@ namespace lt::tidy {
 /// docs/adr/README.md.
 [[nodiscard]] std::vector<Finding> check_decision_records(std::span<const SourceFile> files);
 
+/// What code cites of a study ("security.md D9, B-13..B-15") is a row of docs/REFERENCES.md.
+[[nodiscard]] std::vector<Finding> check_references(std::span<const SourceFile> files);
+
 /// The glossary's words stand in alphabetical order, each once.
 [[nodiscard]] std::vector<Finding> check_glossary(std::span<const SourceFile> files);
 

@@ -40,6 +40,9 @@ TEST_CASE("documents name existing files", "[tidy]") {
 TEST_CASE("decision records are complete, numbered and listed", "[tidy]") {
   passes(check_decision_records, read_tree(LINKTUNE_SOURCE_DIR));
 }
+TEST_CASE("what code cites of a study is a row of the references", "[tidy]") {
+  passes(check_references, read_tree(LINKTUNE_SOURCE_DIR));
+}
 TEST_CASE("the glossary is in order", "[tidy]") {
   passes(check_glossary, read_tree(LINKTUNE_SOURCE_DIR));
 }
@@ -111,6 +114,22 @@ TEST_CASE("a decision record that is not listed, not complete or out of number i
   incomplete.erase(incomplete.find("## Evidence"), 11);
   fails_once(check_decision_records, {{"docs/adr/0001-a.md", incomplete}, listing},
              "lacks the section 'Evidence'");
+}
+
+TEST_CASE("a citation of a study without its row is found", "[tidy]") {
+  const SourceFile page{
+      "docs/REFERENCES.md",
+      "## security.md\n| D9 | a |\n| B-13 | b |\n| 11.4 | c |\n## performance.md\n| 3.1 | d |\n"};
+  passes(check_references, {page,
+                            {"tunnel/a.h",
+                             "// security.md D9, B-13..B-13 and 11.4.\n// performance.md 3.1; 2 "
+                             "cores\n/// as security.md\n/// D9 says\n"}});
+  fails_once(check_references, {page, {"tunnel/a.h", "// security.md D9, B-14;\n"}},
+             "tunnel/a.h:1: cites 'security.md B-14'");
+  fails_once(check_references, {page, {"tunnel/a.h", "\n// performance.md 11.4\n"}},
+             "tunnel/a.h:2: cites 'performance.md 11.4'");
+  fails_once(check_references, {page, {"tunnel/a.h", "// see security.md\n"}},
+             "cites 'security.md'");
 }
 
 TEST_CASE("a glossary out of order or with a word twice is found", "[tidy]") {

@@ -36,7 +36,7 @@ const std::vector<Door>& doors() {
   static const std::vector<Door> table{
       {"tl/", {"base/result.h"}},
       {"spdlog/", {"base/log.cc"}},
-      {"fmt/", {"base/log.cc"}},
+      {"fmt/", {"base/format.h", "base/log.cc"}},
       {"nlohmann/", {"base/json.h", "base/json.cc"}},
       {"openssl/", {"crypto/*"}},
       {"intel-ipsec-mb.h", {"crypto/*"}},
