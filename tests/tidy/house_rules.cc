@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <set>
+#include <sstream>
 
 namespace lt::tidy {
 
@@ -214,6 +215,40 @@ std::vector<std::string> citations_of(std::string_view line, std::string_view ne
   return citations;
 }
 
+// --- packages ---
+
+constexpr std::string_view packages_path = "docs/adr/0014-packages.md";
+
+// Words of the shell lists NAME_packages=( ... ) of ./run.
+std::set<std::string> installed_packages(std::string_view run) {
+  std::set<std::string> packages;
+  bool is_inside = false;
+  for (std::string_view line : lines_of(run)) {
+    const std::size_t opening = line.find("_packages=(");
+    if (opening != std::string_view::npos) {
+      is_inside = true;
+      line.remove_prefix(opening + std::string_view("_packages=(").size());
+    }
+    if (!is_inside) continue;
+    const std::size_t end = line.find(')');
+    std::istringstream words{std::string(line.substr(0, end))};
+    for (std::string word; words >> word;)
+      packages.insert(word);
+    is_inside = end == std::string_view::npos;
+  }
+  return packages;
+}
+
+// The first cells of the page's table.
+std::set<std::string> listed_packages(std::string_view page) {
+  std::set<std::string> packages;
+  for (const std::string_view line : lines_of(page)) {
+    if (!line.starts_with("| ") || line.starts_with("| package ")) continue;
+    packages.emplace(line.substr(2, line.find(' ', 2) - 2));
+  }
+  return packages;
+}
+
 }  // namespace
 
 std::vector<Finding> check_code_words(std::span<const SourceFile> files) {
@@ -344,6 +379,29 @@ std::vector<Finding> check_references(std::span<const SourceFile> files) {
                "cites '" + citation + "', which is no row of " + std::string(references_path)});
       }
     }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_packages(std::span<const SourceFile> files) {
+  std::set<std::string> installed;
+  std::set<std::string> listed;
+  for (const SourceFile& file : files) {
+    if (file.path == "run") installed = installed_packages(file.text);
+    if (file.path == packages_path) listed = listed_packages(file.text);
+  }
+  std::vector<Finding> findings;
+  if (installed.empty())
+    findings.push_back({"run", 0, "installs no packages, as far as can be read"});
+  for (const std::string& package : installed) {
+    if (!listed.contains(package))
+      findings.push_back(
+          {"run", 0, "installs " + package + ", which is not in " + std::string(packages_path)});
+  }
+  for (const std::string& package : listed) {
+    if (!installed.contains(package))
+      findings.push_back(
+          {std::string(packages_path), 0, "lists " + package + ", which ./run does not install"});
   }
   return findings;
 }

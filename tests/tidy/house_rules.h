@@ -23,6 +23,9 @@ namespace lt::tidy {
 /// What code cites of a study ("security.md D9, B-13..B-15") is a row of docs/REFERENCES.md.
 [[nodiscard]] std::vector<Finding> check_references(std::span<const SourceFile> files);
 
+/// The packages that ./run installs are the rows of docs/adr/0014-packages.md.
+[[nodiscard]] std::vector<Finding> check_packages(std::span<const SourceFile> files);
+
 /// The glossary's words stand in alphabetical order, each once.
 [[nodiscard]] std::vector<Finding> check_glossary(std::span<const SourceFile> files);
 

@@ -43,6 +43,9 @@ TEST_CASE("decision records are complete, numbered and listed", "[tidy]") {
 TEST_CASE("what code cites of a study is a row of the references", "[tidy]") {
   passes(check_references, read_tree(LINKTUNE_SOURCE_DIR));
 }
+TEST_CASE("./run installs the packages that have a reason, and no others", "[tidy]") {
+  passes(check_packages, read_tree(LINKTUNE_SOURCE_DIR));
+}
 TEST_CASE("the glossary is in order", "[tidy]") {
   passes(check_glossary, read_tree(LINKTUNE_SOURCE_DIR));
 }
@@ -130,6 +133,17 @@ TEST_CASE("a citation of a study without its row is found", "[tidy]") {
              "tunnel/a.h:2: cites 'performance.md 11.4'");
   fails_once(check_references, {page, {"tunnel/a.h", "// see security.md\n"}},
              "cites 'security.md'");
+}
+
+TEST_CASE("a package that is installed without its reason, or listed and not installed, is found",
+          "[tidy]") {
+  const SourceFile page{"docs/adr/0014-packages.md",
+                        "| package | what for |\n|---|---|\n| cmake | a |\n| openvpn | b |\n"};
+  passes(check_packages,
+         {page, {"run", "build_packages=(\n  cmake\n)\npeer_packages=(openvpn)\necho gcc\n"}});
+  fails_once(check_packages, {page, {"run", "x_packages=(cmake openvpn gcc)\n"}}, "installs gcc");
+  fails_once(check_packages, {page, {"run", "x_packages=(cmake)\n"}}, "lists openvpn");
+  fails_once(check_packages, {{"run", "echo\n"}}, "installs no packages");
 }
 
 TEST_CASE("a glossary out of order or with a word twice is found", "[tidy]") {

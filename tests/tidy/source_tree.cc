@@ -23,7 +23,7 @@ bool is_word_character(char c) {
 
 bool is_wanted(const fs::path& path) {
   const std::string name = path.filename().string();
-  return is_cpp(name) || name.ends_with(".md") || name == "CMakeLists.txt";
+  return is_cpp(name) || name.ends_with(".md") || name == "CMakeLists.txt" || name == "run";
 }
 
 std::string slurp(const fs::path& path) {

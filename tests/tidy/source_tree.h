@@ -27,8 +27,8 @@ struct Finding {
 /// All findings, one a line, for a test's failure text.
 [[nodiscard]] std::string list(std::span<const Finding> findings);
 
-/// Every C++ file, README, CMakeLists.txt and document of the tree at `root`, sorted by path. Build
-/// trees are left out.
+/// Every C++ file, README, CMakeLists.txt and document, and the script ./run, of the tree at
+/// `root`, sorted by path. Build trees are left out.
 [[nodiscard]] std::vector<SourceFile> read_tree(const std::string& root);
 
 /// The folders that hold the program's own code, lowest floor first.
