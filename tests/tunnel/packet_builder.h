@@ -33,6 +33,7 @@ struct PacketSpec {
   std::uint16_t identification{0x1234};
   std::uint32_t sequence{0xfffff000};  // wraps within a super-packet
   std::uint8_t tcp_flags{ack};
+  std::uint8_t hop_limit{64};
   std::vector<Byte> tcp_options;  // a multiple of 4 bytes
   std::vector<Byte> extension;  // IPv6: one destination-options header, next header filled in here
   std::vector<Byte> payload;
@@ -121,14 +122,14 @@ inline std::vector<Byte> build(const PacketSpec& spec) {
     append16(bytes, 20 + transport.size());
     append16(bytes, spec.identification);
     append16(bytes, 0x4000);  // don't fragment
-    bytes.push_back(64);
+    bytes.push_back(spec.hop_limit);
     bytes.push_back(spec.protocol);
     append16(bytes, 0);
   } else {
     bytes = {0x60, 0, 0, 0};
     append16(bytes, spec.extension.size() + transport.size());
     bytes.push_back(spec.extension.empty() ? spec.protocol : Byte{60});
-    bytes.push_back(64);
+    bytes.push_back(spec.hop_limit);
   }
   for (const IpAddress& address : {spec.source, spec.destination}) {
     bytes.insert(bytes.end(), address.raw().begin(), address.raw().end());
