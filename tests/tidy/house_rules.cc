@@ -290,7 +290,8 @@ std::vector<Finding> check_readmes(std::span<const SourceFile> files) {
     const auto lines = lines_of(file.text);
     for (std::size_t i = 0; i < lines.size(); ++i) {
       for (const std::string_view word : backticked(lines[i])) {
-        if (!is_cpp(word) || !is_plain_path(word) || word.find('/') != std::string_view::npos)
+        if (!is_cpp(word) || word.starts_with('.') || !is_plain_path(word) ||
+            word.find('/') != std::string_view::npos)
           continue;
         if (!paths.contains(folder + std::string(word))) {
           findings.push_back(

@@ -83,7 +83,9 @@ TEST_CASE("a header without a first comment or without pragma once is found", "[
 
 TEST_CASE("a folder of code without a README is found", "[tidy]") {
   fails_once(check_readmes, {{"lab/wan.cc", ""}}, "lab/README.md: is missing");
-  passes(check_readmes, {{"lab/wan.cc", ""}, {"lab/README.md", "Read `wan.cc`."}});
+  passes(check_readmes, {{"lab/wan.cc", ""},
+                         {"lab/README.md", "Read `wan.cc`, then `wan.h` `.cc` and `*.h`."},
+                         {"lab/wan.h", ""}});
 }
 
 TEST_CASE("a README that names a file of another day is found", "[tidy]") {

@@ -16,6 +16,8 @@ TEST_CASE("the table of knobs in docs/OPERATING.md is the table of the program",
     INFO("docs/OPERATING.md lacks the row\n" << row);
     CHECK(page.find("\n" + std::string(row) + "\n") != std::string::npos);
   }
-  INFO("the rows of docs/OPERATING.md must stand in the order of the program, without others between");
+  INFO(
+      "the rows of docs/OPERATING.md must stand in the order of the program, without others "
+      "between");
   CHECK(page.find("\n" + table) != std::string::npos);
 }
