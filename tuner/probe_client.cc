@@ -1,0 +1,330 @@
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "tuner/fields.h"
+#include "tuner/probe_control.h"
+#include "tuner/probe_echo.h"
+#include "tuner/probe_flows.h"
+#include "tuner/probe_host.h"
+#include "tuner/probe_json.h"
+#include "tuner/probe_socket.h"
+
+namespace lt::tuner {
+
+namespace {
+
+constexpr Milliseconds turn{50};  // how often the client looks at its clock and its stop token
+constexpr Milliseconds tick_period{500};
+
+struct Welcome {
+  std::string boot_id;
+  std::string kernel;
+};
+
+struct Ports {
+  std::uint16_t tcp{0};
+  std::uint16_t udp{0};
+  std::uint64_t nonce{0};
+};
+
+struct ServerReport {
+  CpuUse cpu;
+  bool starved{false};
+  std::uint64_t retransmits{0};
+  double rtt_us{0};
+  std::string congestion;
+  std::optional<FlowResult> received;
+  EchoCount idle;
+  EchoCount loaded;
+};
+
+Result<EchoCount> echo_count_from_json(const Json& value, std::string_view phase) {
+  LT_TRY(const Json object, object_field(value, phase));
+  EchoCount count;
+  LT_TRY(count.arrived, whole_field(object, "arrived"));
+  LT_TRY(count.replied, whole_field(object, "replied"));
+  return count;
+}
+
+Result<ServerReport> server_report_from_json(const Json& value) {
+  ServerReport report;
+  LT_TRY(const Json cpu, object_field(value, "cpu"));
+  LT_TRY(report.cpu, cpu_from_json(cpu));
+  LT_TRY(report.starved, truth_field(value, "starved"));
+  LT_TRY(report.retransmits, whole_field(value, "retransmits"));
+  LT_TRY(report.rtt_us, number_field(value, "rtt_us"));
+  LT_TRY(report.congestion, text_field(value, "congestion", 64));
+  if (has_field(value, "received")) {
+    LT_TRY(const Json received, object_field(value, "received"));
+    LT_TRY(report.received, flow_from_json(received));
+  }
+  LT_TRY(report.idle, echo_count_from_json(value, "idle"));
+  LT_TRY(report.loaded, echo_count_from_json(value, "loaded"));
+  return report;
+}
+
+// The control line as the client uses it: it ticks while it waits, and ends with a silent peer.
+class Conversation {
+ public:
+  Conversation(ControlLine line, std::stop_token stop)
+      : line_(std::move(line)), stop_(std::move(stop)) {}
+
+  Status say(const Json& words) { return line_.write(words); }
+
+  /// Waits for a line that has `word`. @error what the server reports as its error
+  Result<Json> expect(std::string_view word) {
+    last_heard_ = std::chrono::steady_clock::now();
+    for (;;) {
+      LT_TRY(const auto said, turn_once());
+      if (said && has_field(*said, word)) return *said;
+      if (said && !has_field(*said, "tick"))
+        return fail(Errc::protocol, "the probe server did not say `" + std::string(word) + "`");
+    }
+  }
+
+  /// Lets the line live until `done`.
+  template <class Done>
+  Status wait(Done done) {
+    last_heard_ = std::chrono::steady_clock::now();
+    while (!done()) {
+      LT_TRY(const auto said, turn_once());
+      if (said && !has_field(*said, "tick"))
+        return fail(Errc::protocol, "the probe server spoke out of turn");
+    }
+    return {};
+  }
+
+ private:
+  Result<std::optional<Json>> turn_once() {
+    if (stop_.stop_requested()) return fail(Errc::interrupted, "the test was stopped");
+    LT_TRY(auto said, line_.read(turn));
+    const Instant now = std::chrono::steady_clock::now();
+    if (said) {
+      last_heard_ = now;
+      if (has_field(*said, "error")) return server_error(*said);
+    } else if (now - last_heard_ > silence_max) {
+      return fail(Errc::timed_out, "the probe server has gone silent");
+    }
+    if (now - last_tick_ >= tick_period) {
+      last_tick_ = now;
+      LT_CHECK(line_.write({{"tick", true}}));
+    }
+    return said;
+  }
+
+  static Result<std::optional<Json>> server_error(const Json& said) {
+    LT_TRY(const Json object, object_field(said, "error"));
+    LT_TRY(Error error, error_from_json(object));
+    return fail(std::move(error));
+  }
+
+  ControlLine line_;
+  std::stop_token stop_;
+  Instant last_heard_{};
+  Instant last_tick_{std::chrono::steady_clock::now()};
+};
+
+struct Flows {
+  std::vector<Fd> up;    // we send
+  std::vector<Fd> down;  // we receive
+};
+
+// A connection counts when the server's welcome came back through the path under test.
+Result<Fd> open_flow(const ProbeRequest& request, const Ports& ports, bool is_up, unsigned flow,
+                     Instant deadline) {
+  LT_TRY(Fd fd, connect_tcp(request.data, ports.tcp, request.source, request.congestion, deadline));
+  const FlowGreeting greeting{ports.nonce, is_up, static_cast<std::uint8_t>(flow)};
+  LT_CHECK(send_all(fd.get(), greeting.encode(), deadline));
+  std::array<Byte, 1> welcome{};
+  LT_CHECK(receive_all(fd.get(), welcome, deadline));
+  return fd;
+}
+
+Result<Flows> open_flows(const ProbeRequest& request, const Ports& ports) {
+  const Instant deadline = std::chrono::steady_clock::now() + path_patience;
+  Flows flows;
+  for (unsigned flow = 0; flow < request.flows; ++flow) {
+    if (request.load != Load::down) {
+      LT_TRY(Fd fd, open_flow(request, ports, true, flow, deadline));
+      flows.up.push_back(std::move(fd));
+    }
+    if (request.load != Load::up) {
+      LT_TRY(Fd fd, open_flow(request, ports, false, flow, deadline));
+      flows.down.push_back(std::move(fd));
+    }
+  }
+  return flows;
+}
+
+// An error that says nothing of the path, only of this machine's or the server's set-up.
+bool is_our_fault(const Error& error) {
+  return error.code == Errc::unsupported || error.code == Errc::not_permitted ||
+         error.code == Errc::invalid || error.code == Errc::limit;
+}
+
+// Runs the echo beside the control line.
+class EchoInBackground {
+ public:
+  explicit EchoInBackground(const EchoOptions& options)
+      : thread_([this, options](const std::stop_token& stop) {
+          result_ = run_echo(options, stop);
+          is_done_ = true;
+        }) {}
+  [[nodiscard]] bool is_done() const { return is_done_; }
+  [[nodiscard]] EchoResult take() {
+    thread_.join();
+    return result_;
+  }
+
+ private:
+  EchoResult result_;  // the thread's until it is joined
+  std::atomic<bool> is_done_{false};
+  std::jthread thread_;
+};
+
+class Test {
+ public:
+  Test(const ProbeRequest& request, Conversation& talk, const Ports& ports)
+      : talk_(talk), ports_(ports) {
+    result_.request = request;
+  }
+
+  Result<ProbeResult> run(const Welcome& welcome) {
+    result_.same_machine = welcome.boot_id == boot_id();
+    result_.client_kernel = kernel_version();
+    result_.server_kernel = welcome.kernel;
+    auto flows = open_flows(result_.request, ports_);
+    if (!flows) {
+      if (is_our_fault(flows.error())) return fail(flows.error());
+      return give_up(with_context(flows.error(), "the path under test carries no TCP connection"));
+    }
+    LT_TRY(udp_, connect_udp(result_.request.data, ports_.udp, result_.request.source));
+    LT_CHECK(echo_idle());
+    LT_CHECK(talk_.say({{"go", true}}));
+    LT_TRY(const Json going, talk_.expect("going"));
+    return load(std::move(*flows));
+  }
+
+ private:
+  Result<ProbeResult> give_up(Error error) {
+    LT_CHECK(talk_.say({{"abandon", true}}));
+    LT_TRY(const Json abandoned, talk_.expect("abandoned"));
+    result_.path_failure = std::move(error);
+    return std::move(result_);
+  }
+
+  [[nodiscard]] EchoOptions echo_options(EchoPhase phase, Milliseconds duration) const {
+    EchoOptions options;
+    options.socket = udp_.get();
+    options.nonce = ports_.nonce;
+    options.phase = phase;
+    options.begin = std::chrono::steady_clock::now();
+    options.duration = duration;
+    options.per_second = result_.request.echo_per_second;
+    options.bytes = result_.request.echo_bytes;
+    return options;
+  }
+
+  Status echo_idle() {
+    EchoInBackground echo(echo_options(EchoPhase::idle, result_.request.idle));
+    LT_CHECK(talk_.wait([&] { return echo.is_done(); }));
+    result_.idle = echo.take();
+    return {};
+  }
+
+  Result<ProbeResult> load(Flows flows) {
+    LoadRun load({std::move(flows.up), std::move(flows.down), result_.request.omit,
+                  result_.request.duration});
+    EchoOptions options = echo_options(EchoPhase::loaded, result_.request.duration);
+    options.begin += result_.request.omit;
+    EchoInBackground echo(options);
+    LT_CHECK(talk_.wait([&] { return load.is_measured() && echo.is_done(); }));
+    LT_CHECK(talk_.say({{"finish", true}}));
+    LT_TRY(const Json said, talk_.expect("report"));
+    LT_TRY(const Json object, object_field(said, "report"));
+    auto report = server_report_from_json(object);
+    if (!report)
+      return fail(Errc::protocol, "the probe server's report is wrong: " + report.error().what);
+    result_.loaded = echo.take();
+    return combine(load.finish(), std::move(*report));
+  }
+
+  // Each direction's goodput is its receiver's, its retransmits and congestion control are its
+  // sender's.
+  ProbeResult combine(LoadReport ours, ServerReport theirs) {
+    const bool starved = ours.starved || theirs.starved;
+    result_.client_cpu = ours.cpu;
+    result_.server_cpu = theirs.cpu;
+    result_.idle.arrived = theirs.idle.arrived;
+    result_.idle.replied = theirs.idle.replied;
+    result_.loaded.arrived = theirs.loaded.arrived;
+    result_.loaded.replied = theirs.loaded.replied;
+    result_.up = std::move(theirs.received);
+    result_.down = std::move(ours.received);
+    if (result_.up) describe_sender(*result_.up, ours.retransmits, ours.rtt_us, ours.congestion);
+    if (result_.down)
+      describe_sender(*result_.down, theirs.retransmits, theirs.rtt_us, theirs.congestion);
+    if (starved) {
+      result_.path_failure =
+          Error{Errc::timed_out, "the path under test connects, but carries no data", 0};
+    } else if (is_lost(result_.up) || is_lost(result_.down)) {
+      result_.path_failure =
+          Error{Errc::closed, "the path under test lost a flow before the time was over", 0};
+    }
+    return std::move(result_);
+  }
+
+  static bool is_lost(const std::optional<FlowResult>& flow) {
+    return flow && flow->flows_lost > 0;
+  }
+
+  static void describe_sender(FlowResult& flow, std::uint64_t retransmits, double rtt_us,
+                              const std::string& congestion) {
+    flow.retransmits = retransmits;
+    flow.rtt_us = rtt_us;
+    flow.congestion = congestion;
+  }
+
+  Conversation& talk_;
+  Ports ports_;
+  ProbeResult result_;
+  Fd udp_;
+};
+
+Result<Welcome> introduce(Conversation& talk, const ProbeClientOptions& options) {
+  Json hello = {{"linktune_probe", 1}};
+  if (options.token) hello["token"] = options.token->hex;
+  LT_CHECK(talk.say(hello));
+  LT_TRY(const Json said, talk.expect("linktune_probe"));
+  Welcome welcome;
+  LT_TRY(welcome.boot_id, text_field(said, "boot_id", 64));
+  LT_TRY(welcome.kernel, text_field(said, "kernel", 256));
+  return welcome;
+}
+
+Result<Ports> agree(Conversation& talk, const ProbeRequest& request) {
+  LT_CHECK(talk.say({{"plan", to_json(request)}}));
+  LT_TRY(const Json said, talk.expect("ports"));
+  LT_TRY(const Json object, object_field(said, "ports"));
+  LT_TRY(const std::uint64_t tcp, whole_field(object, "tcp", {1, 65535}));
+  LT_TRY(const std::uint64_t udp, whole_field(object, "udp", {1, 65535}));
+  LT_TRY(const std::string nonce, text_field(object, "nonce", 16));
+  const auto raw = from_hex(nonce);
+  if (!raw || raw->size() != 8) return fail(Errc::protocol, "the probe server's nonce is wrong");
+  return Ports{static_cast<std::uint16_t>(tcp), static_cast<std::uint16_t>(udp),
+               load_be64(raw->data())};
+}
+
+}  // namespace
+
+Result<ProbeResult> run_probe(const ProbeClientOptions& options, const ProbeRequest& request,
+                              const std::stop_token& stop) {
+  LT_CHECK(validate(request));
+  LT_TRY(ControlLine line, ControlLine::connect(options.control, options.connect_patience));
+  Conversation talk(std::move(line), stop);
+  LT_TRY(const Welcome welcome, introduce(talk, options));
+  LT_TRY(const Ports ports, agree(talk, request));
+  return Test(request, talk, ports).run(welcome);
+}
+
+}  // namespace lt::tuner
