@@ -31,7 +31,6 @@ struct Door {
   std::vector<std::string_view> opened_by;  // who may include it
 };
 
-// The longest matching beginning counts.
 const std::vector<Door>& doors() {
   static const std::vector<Door> table{
       {"tl/", {"base/result.h"}},
@@ -134,13 +133,10 @@ std::string joined(const auto& names) {
 }
 
 const Door* door_of(std::string_view header) {
-  const Door* best = nullptr;
-  for (const Door& door : doors()) {
-    if (header.starts_with(door.header) &&
-        (best == nullptr || door.header.size() > best->header.size()))
-      best = &door;
-  }
-  return best;
+  const auto found = std::find_if(doors().begin(), doors().end(), [&](const Door& door) {
+    return header.starts_with(door.header);
+  });
+  return found == doors().end() ? nullptr : &*found;
 }
 
 std::optional<std::string> fault_of_own(std::string_view path, std::string_view header,
