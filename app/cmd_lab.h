@@ -16,10 +16,10 @@ namespace lt::app {
 struct LabUpOptions {
   std::string name{"lt"};
   std::string profile{"wan"};
-  std::vector<std::string> settings;              // words for both directions, over the profile's
-  std::optional<std::uint64_t> seed;              // absent: drawn; the status tells it
-  std::optional<std::string> congestion_control;  // of the namespaces; absent: cubic
-  std::string program{"/proc/self/exe"};          // becomes the emulator: understands `lab emulate`
+  std::vector<std::string> settings{};              // words for both directions, over the profile's
+  std::optional<std::uint64_t> seed{};              // absent: drawn; the status tells it
+  std::optional<std::string> congestion_control{};  // of the namespaces; absent: cubic
+  std::string program{"/proc/self/exe"};            // becomes the emulator: understands `lab emulate`
 };
 
 /// Builds the lab and leaves it standing. @return its status

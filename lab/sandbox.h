@@ -20,11 +20,11 @@
 namespace lt::lab {
 
 struct SandboxOptions {
-  std::string name{default_name};                  // several labs stand side by side under different names
+  std::string name{default_name};                    // several labs stand side by side under different names
   std::string profile{"wan"};
-  std::vector<std::string> settings;               // words for both directions, over the profile's: {"loss=1%"}
-  std::optional<std::uint64_t> seed;               // of both directions; absent: drawn, and told by seed()
-  std::optional<std::string> congestion_control;   // the namespaces' default; absent: cubic, where the kernel has it
+  std::vector<std::string> settings{};               // words for both directions, over the profile's: {"loss=1%"}
+  std::optional<std::uint64_t> seed{};               // of both directions; absent: drawn, and told by seed()
+  std::optional<std::string> congestion_control{};   // the namespaces' default; absent: cubic, where the machine allows it
 };
 
 /// The profile with the words and the seed of `options` applied, drawing a seed if none is said.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/process.h"
+#include "base/text.h"
 #include "lab/netns.h"
 
 namespace lt::lab {
@@ -53,10 +54,12 @@ Status without_ipv6(std::string_view device) {
 
 // Sysctls of a namespace of its own: the machine's are not touched.
 Status tune_kernel(const std::optional<std::string>& congestion_control) {
-  // Unless told otherwise as Debian has it, on whatever machine the lab stands; a kernel without it keeps its own.
+  // Unless told otherwise as Debian has it. A namespace may choose only among what the machine allows to all
+  // (tcp_allowed_congestion_control); where cubic is not, the machine's own stays, and programs name theirs.
   const Status chosen = set_sysctl("net/ipv4/tcp_congestion_control", congestion_control.value_or("cubic"));
   if (!chosen && congestion_control) {
-    return fail(Errc::unsupported, "this kernel has no congestion control called " + *congestion_control);
+    return fail(Errc::unsupported, "the congestion control " + printable(*congestion_control, 40) +
+                                       " cannot be a namespace's default: see `sysctl net.ipv4.tcp_allowed_congestion_control`");
   }
   // 32 MB fill 1 Gbit/s over 250 ms; the smaller figures are the kernel's own.
   LT_CHECK(set_sysctl("net/ipv4/tcp_rmem", "4096 131072 33554432"));

@@ -13,7 +13,7 @@ namespace lt::lab {
 [[nodiscard]] Status check_machine(bool needs_tun);
 
 /// Makes the four namespaces, the LANs and the control link. Without a congestion control named it is cubic, where the
-/// kernel has it. @error unsupported: the one named is absent. @pre none of the namespaces exists
+/// machine allows it to all. @error unsupported: the one named is not allowed. @pre none of the namespaces exists
 [[nodiscard]] Status build_sites(const Topology& topology, const std::optional<std::string>& congestion_control);
 
 /// Makes the WAN a bare veth pair (profile raw). @pre build_sites()
