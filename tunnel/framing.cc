@@ -6,6 +6,7 @@
 
 namespace lt::tunnel {
 
+// P-27, P-28
 Result<RecordHeader> parse_record_header(std::span<const Byte, record_header_bytes> header,
                                          std::size_t plaintext_bytes_max) {
   if (header[0] != record_sync) {
@@ -27,7 +28,7 @@ Result<std::optional<std::pair<RecordType, ByteSpan>>> ReceiveBuffer::next_recor
   if (held() < record_header_bytes) return Found();
   const ByteSpan rest = ByteSpan(bytes_).subspan(begin_, held());
   LT_TRY(const RecordHeader header, parse_record_header(rest.first<record_header_bytes>(), plaintext_bytes_max));
-  if (rest.size() < header.record_bytes) return Found();
+  if (rest.size() < header.record_bytes) return Found();  // P-32: no part of a record is anything
   begin_ += header.record_bytes;
   return Found({header.type, rest.first(header.record_bytes)});
 }

@@ -20,7 +20,7 @@ Result<Handshake> Handshake::create(const HandshakeOptions& options) {
   LT_TRY(auto channel, crypto::TlsChannel::create(*options.tls, {.role = options.role, .peer_key = options.peer_key}));
   Handshake handshake(options, std::move(channel));
   if (handshake.is_client()) {
-    const auto knock = handshake.knock_key_.make();
+    const auto knock = handshake.knock_key_.make();  // P-2: before anything else
     handshake.output_.assign(knock.begin(), knock.end());
     std::copy_n(knock.begin() + 8, knock_random_bytes, handshake.knock_random_.begin());
     LT_CHECK(handshake.advance());
@@ -44,11 +44,18 @@ std::vector<Byte> Handshake::take_output() {
 }
 
 Status Handshake::on_bytes(ByteView bytes) {
+  if (has_failed_) return fail(Errc::closed, "the handshake has failed already");
+  auto status = take(bytes);
+  has_failed_ = !status;
+  return status;
+}
+
+Status Handshake::take(ByteView bytes) {
   bytes_seen_ += bytes.size();
   if (state_ == State::awaiting_knock) return knock_in(bytes);
   LT_CHECK(channel_.feed(bytes));
   LT_CHECK(advance());
-  if (bytes_wanted_max() == 0 && !is_established()) {
+  if (bytes_wanted_max() == 0 && !is_established()) {  // P-54
     return fail(Errc::limit, "the handshake is longer than " + std::to_string(handshake_bytes_max) + " bytes");
   }
   return {};
@@ -95,20 +102,21 @@ Status Handshake::advance() {
   if (state_ == State::awaiting_go) {
     LT_TRY(const auto bytes, channel_.read_exactly(go.size()));
     if (!bytes) return {};
-    if (!std::equal(go.begin(), go.end(), bytes->begin())) return fail(Errc::protocol, "GO is malformed");
+    if (!std::equal(go.begin(), go.end(), bytes->begin())) return fail(Errc::protocol, "GO is malformed");  // P-20
     LT_CHECK(establish(accepted_.session_id, accepted_.record_limit, accepted_.tun_mtu));
   }
   return {};
 }
 
 Status Handshake::enter_greeting() {
+  // P-24: the keys that were pinned, not fields of a message.
   const KeyContext context{.client = is_client() ? options_.own_key : options_.peer_key,
                            .server = is_client() ? options_.peer_key : options_.own_key,
                            .knock_random = knock_random_};
   const auto context_bytes = context.bytes();
   crypto::Secret<exporter_bytes> exported;
   LT_CHECK(channel_.export_keying(exporter_label, context_bytes, exported.writable()));
-  LT_CHECK(channel_.export_keying(binding_label, context_bytes, binding_));
+  LT_CHECK(channel_.export_keying(binding_label, context_bytes, binding_.writable()));
   secrets_ = derive_secrets(exported.reveal(), options_.psk);
   if (!is_client()) {
     state_ = State::awaiting_hello;
@@ -118,13 +126,13 @@ Status Handshake::enter_greeting() {
 }
 
 Mac Handshake::mac_of(const crypto::Secret<32>& key, ByteView first, ByteView second) const {
-  return crypto::hmac_sha256(key.reveal(), {first, second, binding_});
+  return crypto::hmac_sha256(key.reveal(), {first, second, binding_.reveal()});
 }
 
 Status Handshake::send_hello() {
   Hello hello{.offer = options_.offer};
   hello.offer.psk_used = !options_.psk.empty();
-  hello_ = encode(hello);
+  hello_ = encode(hello);  // P-11
   const Mac mac = mac_of(secrets_->confirm_client, ByteView(hello_).first(hello_bytes - mac_bytes));
   std::copy(mac.begin(), mac.end(), hello_.end() - mac_bytes);
   state_ = State::awaiting_reply;
@@ -140,21 +148,23 @@ Status Handshake::take_hello(ByteView bytes) {
   std::copy(bytes.begin(), bytes.end(), hello_.begin());
   const auto hello = decode_hello(hello_);
   if (!hello) {
+    // P-12, P-13
     const auto code = hello.error().code == Errc::rejected ? RejectCode::version : RejectCode::bad_hello;
     return refuse(code, hello.error().what.substr(0, reject_text_bytes_max));
   }
-  // No state changes before the MAC is checked (the rule of CVE-2020-11810).
+  // P-14: no state changes before the MAC is checked (the rule of CVE-2020-11810).
   const Mac mac = mac_of(secrets_->confirm_client, ByteView(hello_).first(hello_bytes - mac_bytes));
   const bool psk_agrees = hello->offer.psk_used == !options_.psk.empty();
   if (!psk_agrees || !crypto::equal_constant_time(mac, hello->mac)) {
     return refuse(RejectCode::psk_mismatch, "the pre-shared keys differ: put the same psk file on both sites");
   }
-  if (!crypto::equal_constant_time(hello->offer.prefix_hash, options_.offer.prefix_hash)) {
+  if (!crypto::equal_constant_time(hello->offer.prefix_hash, options_.offer.prefix_hash)) {  // P-15
     return refuse(RejectCode::prefix_mismatch,
                   "the sites disagree about their networks: compare local and peer prefixes of both configs");
   }
   peer_boot_id_ = hello->offer.boot_id;
 
+  // P-16, P-17
   accepted_.record_limit = std::min(hello->offer.record_limit, options_.offer.record_limit);
   accepted_.tun_mtu = std::min(hello->offer.tun_mtu, options_.offer.tun_mtu);
   crypto::fill_random(accepted_.session_id);
@@ -170,6 +180,7 @@ Status Handshake::take_reply(ByteView bytes) {
     LT_TRY(const Reject reject, decode_reject(bytes));
     return fail(Errc::rejected, "the peer refused: " + reject.text);
   }
+  // P-18
   LT_TRY(const Accept accept, decode_accept(std::span<const Byte, accept_bytes>(bytes)));
   const Mac mac = mac_of(secrets_->confirm_server, hello_, bytes.first(accept_bytes - mac_bytes));
   if (!crypto::equal_constant_time(mac, accept.mac)) return fail(Errc::protocol, "the MAC of ACCEPT is wrong");
@@ -183,7 +194,7 @@ Status Handshake::take_reply(ByteView bytes) {
 Status Handshake::establish(const SessionId& session_id, std::uint32_t record_limit, std::uint32_t tun_mtu) {
   const auto last_of_tls = channel_.take_output();
   output_.insert(output_.end(), last_of_tls.begin(), last_of_tls.end());
-  LT_TRY(auto early_records, channel_.leave());
+  LT_TRY(auto early_records, channel_.leave());  // P-21
   established_.emplace();
   established_->outbound = std::move(is_client() ? secrets_->traffic_client : secrets_->traffic_server);
   established_->inbound = std::move(is_client() ? secrets_->traffic_server : secrets_->traffic_client);
@@ -192,7 +203,9 @@ Status Handshake::establish(const SessionId& session_id, std::uint32_t record_li
   established_->session_id = session_id;
   established_->peer_boot_id = peer_boot_id_;
   established_->early_records = std::move(early_records);
+  // P-26: what is left of the handshake's secrets goes now, the binding of this machine included.
   secrets_.reset();
+  binding_ = {};
   state_ = State::done;
   return {};
 }

@@ -49,7 +49,7 @@ class Handshake {
   static Result<Handshake> create(const HandshakeOptions& options);
 
   /// Takes what came from the wire.
-  /// @error protocol, rejected, limit, closed: the connection ends, for the reason in the sentence.
+  /// @error protocol, rejected, limit, closed: the connection ends, for the reason in the sentence, and for good.
   ///        What take_output() still holds (a REJECT, an alert) may be sent first; it is empty for strangers
   [[nodiscard]] Status on_bytes(ByteView bytes);
 
@@ -80,18 +80,20 @@ class Handshake {
   Status establish(const SessionId& session_id, std::uint32_t record_limit, std::uint32_t tun_mtu);
   [[nodiscard]] bool is_client() const { return options_.role == crypto::Role::client; }
   [[nodiscard]] Mac mac_of(const crypto::Secret<32>& key, ByteView first, ByteView second = {}) const;
+  Status take(ByteView bytes);
 
   HandshakeOptions options_;
   crypto::TlsChannel channel_;
   KnockKey knock_key_;
   State state_;
+  bool has_failed_{false};  // an error is final: no later byte mends it
   std::vector<Byte> knock_;  // the first 40 bytes, as they arrive
   std::array<Byte, knock_random_bytes> knock_random_{};
   std::vector<Byte> output_;
   std::size_t bytes_seen_{0};
   std::vector<Byte> reply_head_;  // ACCEPT or REJECT as far as it is here
   std::optional<HandshakeSecrets> secrets_;
-  std::array<Byte, binding_bytes> binding_{};
+  crypto::Secret<binding_bytes> binding_;
   std::array<Byte, hello_bytes> hello_{};
   BootId peer_boot_id_{};
   Accept accepted_;

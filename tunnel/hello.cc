@@ -140,6 +140,7 @@ Result<std::size_t> reply_length(std::span<const Byte, reject_header_bytes> head
   return reject_header_bytes + text_bytes;
 }
 
+// P-19: no byte of a text that is not printable is shown.
 Result<Reject> decode_reject(ByteView bytes) {
   LT_ASSERT(bytes.size() >= reject_header_bytes && bytes[0] == type_reject);
   const auto text = as_text(bytes.subspan(reject_header_bytes));

@@ -5,10 +5,12 @@
 
 namespace lt::tunnel {
 
+// P-24
 std::vector<Byte> KeyContext::bytes() const {
   return Writer().append("LT1").u8(protocol_version).append(client).append(server).append(knock_random).take();
 }
 
+// P-25
 HandshakeSecrets derive_secrets(ByteView exported, ByteView psk) {
   constexpr std::array<Byte, 32> no_psk{};
   const auto root = crypto::hkdf_extract(psk.empty() ? ByteView(no_psk) : psk, exported);

@@ -28,14 +28,14 @@ std::array<Byte, knock_bytes> KnockKey::make() const {
   std::array<Byte, knock_bytes> knock{};
   std::copy(opening.begin(), opening.end(), knock.begin());
   crypto::fill_random(ByteSpan(knock).subspan(opening.size(), knock_random_bytes));
-  const auto mac = tag(ByteView(knock).first(signed_bytes));
+  const auto mac = tag(ByteView(knock).first(signed_bytes));  // P-3
   std::copy_n(mac.begin(), knock_bytes - signed_bytes, knock.begin() + signed_bytes);
   return knock;
 }
 
 std::optional<std::array<Byte, knock_random_bytes>> KnockKey::check(
     std::span<const Byte, knock_bytes> knock) const {
-  const auto mac = tag(knock.first<signed_bytes>());
+  const auto mac = tag(knock.first<signed_bytes>());  // P-4
   const bool genuine = crypto::equal_constant_time(ByteView(mac).first(knock_bytes - signed_bytes),
                                                    knock.subspan<signed_bytes>());
   const bool opens = std::equal(opening.begin(), opening.end(), knock.begin());

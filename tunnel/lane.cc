@@ -44,7 +44,7 @@ Result<std::unique_ptr<Lane>> Lane::start(Fd socket, Established established, Ad
                                           LaneOptions options) {
   const Instant now = std::chrono::steady_clock::now();
   LT_TRY(auto sealer, Sealer::create(std::move(established.outbound), options.ratchet, now));
-  LT_TRY(auto opener, Opener::create(std::move(established.inbound)));
+  LT_TRY(auto opener, Opener::create(std::move(established.inbound), options.ratchet));
   std::unique_ptr<Lane> lane(new Lane(std::move(socket), std::move(admission), std::move(options)));
   lane->tun_mtu_ = established.tun_mtu;
   lane->record_limit_ = established.record_limit;

@@ -15,6 +15,7 @@ void pack_item_header(std::span<Byte, item_header_bytes> header, PacketMeta meta
   store_be16(header.data() + 5, meta.gso_size);
 }
 
+// P-33, P-34
 Result<Item> ItemCursor::next() {
   LT_ASSERT(!at_end());
   if (rest_.size() < item_header_bytes) return fail(Errc::protocol, "an item's header overruns its record");

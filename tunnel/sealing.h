@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -22,7 +23,9 @@ namespace lt::tunnel {
 /// When a key must give way to the next. Turned down in tests only.
 struct RatchetLimits {
   std::uint64_t blocks_max{blocks_per_key_max};
-  std::chrono::nanoseconds age_max{key_age_max};
+  std::chrono::nanoseconds age_max{key_age_max};  // give or take a tenth, drawn anew at each step
+  std::uint64_t records_max{records_per_key_max};
+  unsigned key_updates_max{key_updates_per_window_max};  // that a receiver takes within key_update_window
 };
 
 /// A record ready for the WAN: header, ciphertext, tag. Only a Sealer makes one.
@@ -39,22 +42,26 @@ class SealedRecord {
 /// The secret of one direction and what follows from it; steps forward only.
 class KeyChain {
  public:
-  static Result<KeyChain> create(crypto::Secret<32> first);
+  /// @param records_max  a key is used for no more records than this
+  static Result<KeyChain> create(crypto::Secret<32> first, std::uint64_t records_max);
 
   [[nodiscard]] crypto::Aead& aead() { return aead_; }
-  /// The nonce of the next record; each call takes one. @pre counter() < records_per_key_max
+  /// Whether this key has been used for all the records it may be.
+  [[nodiscard]] bool is_spent() const { return counter_ == records_max_; }
+  /// The nonce of the next record; each call takes one. @pre !is_spent()
   [[nodiscard]] std::array<Byte, 12> next_nonce();
   [[nodiscard]] std::uint64_t counter() const { return counter_; }
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
   void step();
 
  private:
-  KeyChain(crypto::Secret<32> secret, crypto::Aead aead);
+  KeyChain(crypto::Secret<32> secret, crypto::Aead aead, std::uint64_t records_max);
   void load();
 
   crypto::Secret<32> secret_;  // x_n
   crypto::Aead aead_;          // holds key_n
   std::array<Byte, 12> iv_{};
+  std::uint64_t records_max_;
   std::uint64_t counter_{0};
   std::uint64_t epoch_{0};
 };
@@ -79,17 +86,18 @@ class Sealer {
 
  private:
   Sealer(KeyChain keys, RatchetLimits limits, Instant now);
+  void start_key(Instant now);
 
   KeyChain keys_;
   RatchetLimits limits_;
-  Instant key_made_;
+  Instant step_at_;
   std::uint64_t blocks_{0};
 };
 
 /// @thread inbound only
 class Opener {
  public:
-  static Result<Opener> create(crypto::Secret<32> first);
+  static Result<Opener> create(crypto::Secret<32> first, RatchetLimits limits = {});
 
   /// Opens `record` (header, ciphertext, tag) in place.
   /// @return the plaintext inside `record`
@@ -103,11 +111,11 @@ class Opener {
   [[nodiscard]] std::uint64_t counter() const { return keys_.counter(); }
 
  private:
-  explicit Opener(KeyChain keys) : keys_(std::move(keys)) {}
+  Opener(KeyChain keys, RatchetLimits limits) : keys_(std::move(keys)), updates_(limits.key_updates_max) {}
 
   KeyChain keys_;
-  Instant window_start_{};
-  unsigned window_updates_{0};
+  std::vector<Instant> updates_;  // when the last of them came, the oldest at `updates_seen_ % size`
+  std::uint64_t updates_seen_{0};
 };
 
 }  // namespace lt::tunnel
