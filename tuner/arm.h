@@ -30,10 +30,10 @@ struct Setting {
 };
 
 struct Arm {
-  std::string label;  // short, for tables: "tcp 9000 short queue"
+  std::string label{};  // short, for tables: "tcp 9000 short queue"
   ArmCarrier carrier{ArmCarrier::bare};
-  std::vector<Setting> settings;  // all others are at their defaults
-  std::string why;                // why it is worth trying, for people
+  std::vector<Setting> settings{};  // all others are at their defaults
+  std::string why{};                // why it is worth trying, for people
 };
 
 inline constexpr std::size_t arms_max = 256;

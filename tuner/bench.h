@@ -40,7 +40,7 @@ struct TrialPlan {
 /// The outcome of a start.
 struct Started {
   std::optional<Error>
-      failure;  // the arm does not carry traffic: it refused its knobs, it died, it black-holes
+      failure{};  // the arm does not carry traffic: it refused its knobs, it died, it black-holes
   Milliseconds took{0};  // from nothing to full-size traffic both ways
 };
 

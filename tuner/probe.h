@@ -69,13 +69,13 @@ enum class Load : std::uint8_t { up, down, both };
 
 /// One test.
 struct ProbeRequest {
-  IpAddress data;                   // the server's address on the path under test
-  std::uint16_t data_port{0};       // TCP and UDP port there; 0: the server picks
-  std::optional<IpAddress> source;  // the client's own address on that path; none: by route
-  Milliseconds duration{4'000};     // measured time under load
-  Milliseconds omit{2'000};         // left out before it: slow start and filling queues
-  Milliseconds idle{1'000};         // echo before the load; 0: none
-  unsigned flows{1};                // TCP connections for each direction
+  IpAddress data{};                   // the server's address on the path under test
+  std::uint16_t data_port{0};         // TCP and UDP port there; 0: the server picks
+  std::optional<IpAddress> source{};  // the client's own address on that path; none: by route
+  Milliseconds duration{4'000};       // measured time under load
+  Milliseconds omit{2'000};           // left out before it: slow start and filling queues
+  Milliseconds idle{1'000};           // echo before the load; 0: none
+  unsigned flows{1};                  // TCP connections for each direction
   Load load{Load::up};
   std::string congestion{"cubic"};  // TCP_CONGESTION at both ends
   unsigned echo_per_second{200};
@@ -167,8 +167,8 @@ struct ProbeResult {
 
 /// Where the control line is: a TCP endpoint, or a Unix socket (which crosses network namespaces).
 struct ControlAddress {
-  std::optional<Endpoint> tcp;
-  std::string unix_path;  // when tcp is not set
+  std::optional<Endpoint> tcp{};
+  std::string unix_path{};  // when tcp is not set
 
   /// "10.99.0.2:5299" or "unix:/run/linktune/probe.sock". @error invalid: neither
   [[nodiscard]] static Result<ControlAddress> parse(std::string_view text);
@@ -179,7 +179,7 @@ struct ControlAddress {
 /// argv. It keeps strangers off; it does not hide the control line. Where that line crosses a
 /// network that is not trusted, run it through the link.
 struct ProbeToken {
-  std::string hex;
+  std::string hex{};
 
   [[nodiscard]] static ProbeToken random();
   /// @error invalid: not 16 to 128 hexadecimal digits
@@ -189,11 +189,11 @@ struct ProbeToken {
 };
 
 struct ProbeServerOptions {
-  ControlAddress control;
+  ControlAddress control{};
   std::optional<ProbeToken>
-      token;  // none: whoever reaches the control address may test (the lab only)
+      token{};  // none: whoever reaches the control address may test (the lab only)
   std::optional<IpAddress>
-      data;          // the only data address a client may ask for; none: any address of ours
+      data{};        // the only data address a client may ask for; none: any address of ours
   bool once{false};  // end after the first client
 };
 
@@ -222,8 +222,8 @@ class ProbeServer {
 };
 
 struct ProbeClientOptions {
-  ControlAddress control;
-  std::optional<ProbeToken> token;
+  ControlAddress control{};
+  std::optional<ProbeToken> token{};
   Milliseconds connect_patience{5'000};
 };
 

@@ -198,7 +198,9 @@ class Test {
       if (is_our_fault(flows.error())) return fail(flows.error());
       return give_up(with_context(flows.error(), "the path under test carries no TCP connection"));
     }
-    LT_TRY(udp_, connect_udp(result_.request.data, ports_.udp, result_.request.source));
+    auto udp = connect_udp(result_.request.data, ports_.udp, result_.request.source);
+    if (!udp) return give_up(with_context(udp.error(), "the path under test carries no UDP"));
+    udp_ = std::move(*udp);
     LT_CHECK(echo_idle());
     LT_CHECK(talk_.say({{"go", true}}));
     LT_TRY(const Json going, talk_.expect("going"));
@@ -302,6 +304,13 @@ Result<Welcome> introduce(Conversation& talk, const ProbeClientOptions& options)
   return welcome;
 }
 
+ProbeResult without_path(const ProbeRequest& request, const Error& why) {
+  ProbeResult result;
+  result.request = request;
+  result.path_failure = why;
+  return result;
+}
+
 Result<Ports> agree(Conversation& talk, const ProbeRequest& request) {
   LT_CHECK(talk.say({{"plan", to_json(request)}}));
   LT_TRY(const Json said, talk.expect("ports"));
@@ -323,8 +332,12 @@ Result<ProbeResult> run_probe(const ProbeClientOptions& options, const ProbeRequ
   LT_TRY(ControlLine line, ControlLine::connect(options.control, options.connect_patience));
   Conversation talk(std::move(line), stop);
   LT_TRY(const Welcome welcome, introduce(talk, options));
-  LT_TRY(const Ports ports, agree(talk, request));
-  return Test(request, talk, ports).run(welcome);
+  const auto ports = agree(talk, request);
+  // The far end of a tunnel that has gone down has no address any more: the path's fault, not the
+  // server's.
+  if (!ports && ports.error().code == Errc::not_found) return without_path(request, ports.error());
+  if (!ports) return fail(ports.error());
+  return Test(request, talk, *ports).run(welcome);
 }
 
 }  // namespace lt::tuner

@@ -64,7 +64,7 @@ struct EchoOptions {
   int socket{-1};  // connected
   std::uint64_t nonce{0};
   EchoPhase phase{EchoPhase::idle};
-  Instant begin;
+  Instant begin{};
   Milliseconds duration{0};
   unsigned per_second{200};
   unsigned bytes{echo_bytes_min};

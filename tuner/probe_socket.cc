@@ -62,7 +62,7 @@ Status bind_to(int fd, const IpAddress& address, std::uint16_t port) {
   if (::bind(fd, local.get(), local.length) == 0) return {};
   const int reason = errno;
   if (reason == EADDRNOTAVAIL)
-    return fail(Errc::invalid, "no interface here has the address " + address.text());
+    return fail(Errc::not_found, "no interface here has the address " + address.text());
   return fail_errno(reason, "cannot bind " + address.text() + " port " + std::to_string(port));
 }
 

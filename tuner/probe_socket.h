@@ -35,7 +35,8 @@ struct BoundSocket {
   std::uint16_t port{0};
 };
 
-/// @param congestion  handed on to what is accepted. @error busy · invalid: the address is not ours
+/// @param congestion  handed on to what is accepted. @error busy · not_found: the address is not
+/// ours
 [[nodiscard]] Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
                                              const std::string& congestion);
 [[nodiscard]] Result<BoundSocket> bind_udp(const IpAddress& address, std::uint16_t port);

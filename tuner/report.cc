@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <span>
+
+#include "base/format.h"
 
 namespace lt::tuner {
 
 namespace {
 
 std::string fixed(double value, int places) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", places, value);
-  return text.data();
+  return format("{:.{}f}", value, places);
 }
 
 std::string megabits(double bits_per_second) {

@@ -15,7 +15,7 @@ struct SpaceOptions {
   bool quick{false};  // a handful that shows the main effects, for a demonstration
   bool with_native{true};
   bool with_openvpn{true};
-  std::optional<Arm> incumbent;  // what the owner runs now
+  std::optional<Arm> incumbent{};  // what the owner runs now
 };
 
 /// No two arms are the same; the bare line is first.

@@ -25,17 +25,17 @@ enum class Objective : std::uint8_t { slower_way, sum_of_ways };
 [[nodiscard]] std::string_view name_of(Objective objective);
 
 struct SweepOptions {
-  std::vector<Arm> arms;
-  TrialPlan plan;
+  std::vector<Arm> arms{};
+  TrialPlan plan{};
   std::uint64_t seed{0};
   std::size_t blocks{5};
-  std::optional<Milliseconds> budget;  // no block is begun that would not end within it
-  std::string journal_path;            // empty: no journal, and no way to resume
+  std::optional<Milliseconds> budget{};  // no block is begun that would not end within it
+  std::string journal_path{};            // empty: no journal, and no way to resume
   bool resume{false};  // go on in journal_path: its arms, plan, seed and blocks count
   Objective objective{Objective::slower_way};
-  std::stop_token stop;
+  std::stop_token stop{};
   std::function<Instant()> now = [] { return SteadyClock{}.now(); };
-  std::function<std::string()> wall_now;  // UTC; empty: the system's clock
+  std::function<std::string()> wall_now{};  // UTC; empty: the system's clock
 };
 
 inline constexpr unsigned harness_failures_in_row_max =

@@ -199,14 +199,15 @@ TEST_CASE("a server bound to one data address tests on no other", "[tuner][probe
   CHECK(run_probe(server.client(), request));
 }
 
-TEST_CASE("a data address that is not the server's is refused with a sentence", "[tuner][probe]") {
+TEST_CASE("a data address that the server does not have is the path's failure, with a sentence", "[tuner][probe]") {
   const RunningServer server;
   ProbeRequest request = short_request(Load::up);
   request.data = *IpAddress::parse("192.0.2.1");
-  const auto refused = run_probe(server.client(), request);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == Errc::invalid);
-  CHECK(refused.error().what.find("192.0.2.1") != std::string::npos);
+  const auto result = run_probe(server.client(), request);
+  REQUIRE(result);
+  REQUIRE(result->path_failure);
+  CHECK(result->path_failure->code == Errc::not_found);
+  CHECK(result->path_failure->what.find("192.0.2.1") != std::string::npos);
 }
 
 TEST_CASE("a congestion control that is not there is refused with the cure", "[tuner][probe]") {

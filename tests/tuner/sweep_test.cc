@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/fd.h"
-#include "simulated_bench.h"
+#include "tests/tuner/simulated_bench.h"
 #include "tuner/report.h"
 #include "tuner/schedule.h"
 #include "tuner/space.h"
