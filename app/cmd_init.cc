@@ -1,13 +1,9 @@
 #include "app/cmd_init.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <optional>
 
+#include "app/new_files.h"
 #include "base/fd.h"
 #include "configs/toml_reader.h"
 #include "configs/toml_writer.h"
@@ -58,12 +54,9 @@ Prefix neighbour(const Prefix& own) {
   return next_is_usable ? next : moved(-1);
 }
 
-struct Pair {
-  LinkConfig office;
-  LinkConfig offsite;
-};
+}  // namespace
 
-Result<Pair> plan_pair(const InitPairOptions& options) {
+Result<SitePair> plan_pair(const InitPairOptions& options) {
   const auto endpoint = Endpoint::parse(options.endpoint);
   if (!endpoint) {
     return bad_option("--endpoint", "`" + options.endpoint + "` is not ADDRESS:PORT; write where the offsite site reaches "
@@ -80,7 +73,7 @@ Result<Pair> plan_pair(const InitPairOptions& options) {
     return bad_option("--peer-tunnel", peer_tunnel.text() + " and " + tunnel.text() +
                                            " are no pair; write two addresses of one network");
   }
-  Pair pair;
+  SitePair pair;
   pair.office.site = "office";
   pair.office.key_path = "office.key";
   const auto listening_on = IpAddress::parse(endpoint->host);
@@ -101,6 +94,8 @@ Result<Pair> plan_pair(const InitPairOptions& options) {
   return pair;
 }
 
+namespace {
+
 /// The option that a fault of one site's config comes from.
 std::string option_of(const std::string& key, bool is_office) {
   const std::string local = is_office ? "--lan" : "--peer-lan";
@@ -119,49 +114,19 @@ Status check_site(const LinkConfig& config, bool is_office) {
   return bad_option(option_of(faults.front().key, is_office), faults.front().what);
 }
 
-Status refuse_existing(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) {
-    struct stat ignored {};
-    if (::lstat(path.c_str(), &ignored) == 0) {
-      return fail(Errc::exists, path + " exists already and is never overwritten; choose another folder, or move it away");
-    }
-    if (errno != ENOENT) return fail_errno(errno, "cannot look at " + path);
-  }
-  return {};
+}  // namespace
+
+Status check_pair(const SitePair& pair) {
+  LT_CHECK(check_site(pair.office, true));
+  return check_site(pair.offsite, false);
 }
 
-// Removes what was made, newest first, unless all went well.
-class Undo {
- public:
-  ~Undo() {
-    if (kept_) return;
-    std::error_code ignored;
-    for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) std::filesystem::remove(*path, ignored);
-  }
-  void made(std::string path) { paths_.push_back(std::move(path)); }
-  void keep() { kept_ = true; }
+namespace {
 
- private:
-  std::vector<std::string> paths_;
-  bool kept_{false};
-};
-
-Status make_folder(const std::string& folder, Undo& undo) {
-  if (::mkdir(folder.c_str(), 0700) == 0) {
-    undo.made(folder);
-    return {};
-  }
-  if (errno != EEXIST) return fail_errno(errno, "cannot make the folder " + folder);
-  struct stat found {};
-  if (::stat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) return {};
-  return fail(Errc::exists, folder + " is not a folder; choose another name");
-}
-
-Status write_site(const LinkConfig& config, const crypto::Identity& identity, const SiteFiles& files, Undo& undo) {
+Status write_site(const LinkConfig& config, const crypto::Identity& identity, const SiteFiles& files, NewFiles& made) {
   LT_CHECK(identity.save(files.key_path));
-  undo.made(files.key_path);
-  LT_CHECK(write_file(files.config_path, configs::write_link_config(config), config_mode));
-  undo.made(files.config_path);
+  made.add(files.key_path);
+  LT_CHECK(made.add_file(files.config_path, configs::write_link_config(config), config_mode));
   auto read = configs::load_link_config(files.config_path);  // what we hand out, we can read
   if (!read) return fail(std::move(read).error());
   return {};
@@ -179,23 +144,22 @@ Json site_json(const SiteFiles& site) {
 
 Result<InitPairReport> init_pair(const InitPairOptions& options) {
   if (options.out.empty()) return bad_option("--out", "there is no folder; write --out DIR");
-  LT_TRY(Pair pair, plan_pair(options));
+  LT_TRY(SitePair pair, plan_pair(options));
   LT_TRY(const auto office_identity, crypto::Identity::generate());
   LT_TRY(const auto offsite_identity, crypto::Identity::generate());
   pair.office.public_key = pair.offsite.peer_public_key = office_identity.public_key();
   pair.offsite.public_key = pair.office.peer_public_key = offsite_identity.public_key();
-  LT_CHECK(check_site(pair.office, true));
-  LT_CHECK(check_site(pair.offsite, false));
+  LT_CHECK(check_pair(pair));
 
   const InitPairReport report{files_of(options.out, "office", office_identity),
                               files_of(options.out, "offsite", offsite_identity)};
-  LT_CHECK(refuse_existing({report.office.config_path, report.office.key_path, report.offsite.config_path,
-                            report.offsite.key_path}));
-  Undo undo;
-  LT_CHECK(make_folder(options.out, undo));
-  LT_CHECK(write_site(pair.office, office_identity, report.office, undo));
-  LT_CHECK(write_site(pair.offsite, offsite_identity, report.offsite, undo));
-  undo.keep();
+  NewFiles made;
+  LT_CHECK(NewFiles::refuse_existing({report.office.config_path, report.office.key_path, report.offsite.config_path,
+                                      report.offsite.key_path}));
+  LT_CHECK(made.add_folder(options.out));
+  LT_CHECK(write_site(pair.office, office_identity, report.office, made));
+  LT_CHECK(write_site(pair.offsite, offsite_identity, report.offsite, made));
+  made.keep();
   return report;
 }
 

@@ -22,6 +22,17 @@ struct InitPairOptions {
   configs::NativeKnobs knobs{};
 };
 
+/// Both configs, without their public keys: what the options say, and what follows from it.
+struct SitePair {
+  configs::LinkConfig office;
+  configs::LinkConfig offsite;
+};
+
+/// @error invalid: an option that cannot be read, by its name and with its cure
+[[nodiscard]] Result<SitePair> plan_pair(const InitPairOptions& options);
+/// @error invalid: what does not fit in a pair whose keys are set, by the name of the option it comes from
+[[nodiscard]] Status check_pair(const SitePair& pair);
+
 struct SiteFiles {
   std::string config_path;
   std::string key_path;
