@@ -133,6 +133,36 @@ TEST_CASE("a wide peer prefix does not cover what is local, nor what is never ca
         DropReason::destination_not_allowed);
 }
 
+TEST_CASE("what is never carried is not, though every prefix covered it", "[tunnel][admission]") {
+  AdmissionOptions options = office();
+  options.peer_prefixes = {prefix("0.0.0.0/0"), prefix("::/0")};
+  const Admission admission(options);
+  const std::string address =
+      GENERATE("0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "169.254.0.0",
+               "169.254.255.255", "224.0.0.0", "225.1.1.1", "239.255.255.255", "240.0.0.1",
+               "255.255.255.255", "::", "::1", "::10.2.0.7", "::ffff:10.2.0.7", "fe80::1",
+               "fe90::1", "febf:ffff::1", "ff00::1", "ff02::1", "ffff::1");
+  CAPTURE(address);
+  const std::string own = address.find(':') == std::string::npos ? "10.1.0.5" : "fd01::5";
+  CHECK(admission.admit_inbound({}, packet_between(address, own)) ==
+        DropReason::source_not_allowed);
+  CHECK(admission.admit_outbound({}, packet_between(own, address)) ==
+        DropReason::destination_not_allowed);
+}
+
+TEST_CASE("the neighbours of what is never carried are", "[tunnel][admission]") {
+  AdmissionOptions options = office();
+  options.peer_prefixes = {prefix("0.0.0.0/0"), prefix("::/0")};
+  const Admission admission(options);
+  const std::string address = GENERATE("1.0.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255",
+                                       "169.255.0.0", "170.254.0.1", "223.255.255.255", "fe7f::1",
+                                       "fec0::1", "fdff::1", "64:ff9b::1", "0:0:0:1::1");
+  CAPTURE(address);
+  const std::string own = address.find(':') == std::string::npos ? "10.1.0.5" : "fd01::5";
+  CHECK_FALSE(admission.admit_inbound({}, packet_between(address, own)));
+  CHECK_FALSE(admission.admit_outbound({}, packet_between(own, address)));
+}
+
 TEST_CASE("the link's own connection does not come out of its own device", "[tunnel][admission]") {
   AdmissionOptions options = office();
   Admission admission(options);

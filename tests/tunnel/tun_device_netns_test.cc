@@ -66,6 +66,21 @@ std::uint64_t snmp(const std::string& group, const std::string& name) {
   return 0;
 }
 
+// What of IPv6 would show that a packet got further than its first look: forwarded, delivered,
+// answered.
+std::vector<std::string> ipv6_counters() {
+  std::ifstream file("/proc/thread-self/net/snmp6");
+  std::vector<std::string> found;
+  for (std::string line; std::getline(file, line);) {
+    for (const char* name : {"Ip6OutForwDatagrams", "Ip6InDelivers", "Ip6InNoRoutes",
+                             "Icmp6OutTimeExcds", "Icmp6OutDestUnreachs", "Icmp6OutErrors"}) {
+      if (line.starts_with(std::string(name) + " ")) found.push_back(line);
+    }
+  }
+  REQUIRE(found.size() == 6);
+  return found;
+}
+
 TEST_CASE("a device appears under its name and goes with its owner",
           "[tunnel][tun_device][netns]") {
   const Namespace here;
@@ -144,8 +159,12 @@ TEST_CASE("the self-test passes on this kernel, and nothing of it gets past the 
   const std::uint64_t delivered = snmp("Ip", "InDelivers");
   const std::uint64_t icmp = snmp("Icmp", "OutMsgs");
 
+  const auto ipv6 = ipv6_counters();
+
   const Status status = self_test(device);
   if (!status) FAIL(status.error().text());
+
+  CHECK(ipv6_counters() == ipv6);
 
   CHECK(counters_of("lt0").received_packets == (device.udp_offload() ? 5 : 3));
   CHECK(snmp("Ip", "ForwDatagrams") == forwarded);
