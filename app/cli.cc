@@ -5,11 +5,18 @@
 #include <functional>
 #include <map>
 
+#include "app/cmd_bench.h"
+#include "app/cmd_demo.h"
 #include "app/cmd_init.h"
+#include "app/cmd_lab.h"
+#include "app/cmd_openvpn.h"
+#include "app/cmd_sweep.h"
 #include "app/cmd_up.h"
 #include "app/daemon.h"
+#include "app/interrupt.h"
 #include "app/outcome.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "configs/knob.h"
 
 namespace lt::app {
@@ -19,7 +26,6 @@ namespace {
 // What every command shares, and the one that was chosen.
 struct Shell {
   bool json{false};
-  LogLevel log_level{LogLevel::info};
   std::function<Result<Outcome>(Log&)> command;
 };
 
@@ -126,6 +132,245 @@ void add_asking(CLI::App& app, Shell& shell, const std::string& name, const std:
   command->callback([&shell, options, ask] { shell.command = [options, ask](Log&) { return ask(*options); }; });
 }
 
+// --- measure ---
+
+void add_sweep(CLI::App& app, Shell& shell) {
+  const auto options = std::make_shared<SweepCommand>();
+  CLI::App* command = add_command(app, shell, "sweep", "find the best settings, native and OpenVPN, by measuring");
+  command->add_option("--lab", options->lab_profile, "measure in a lab of this profile (linktune lab up --help lists them)");
+  command->add_option("--line", options->lab_words, "words over the profile, for example loss=0.1%; repeatable");
+  command->add_flag("--quick", options->quick, "a handful of settings instead of all");
+  command->add_flag("--native,!--no-native", options->with_native, "try the native link (default: yes)");
+  command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "try OpenVPN (default: yes)");
+  command->add_option("--arm", options->arms, "only these and the bare line: \"native mtu=9000\", \"openvpn proto=tcp\"; repeatable");
+  command->add_option("--seed", options->seed, "of the order of trials and of the line (default: drawn and printed)");
+  command->add_option("--blocks", options->blocks, "fresh starts of each setting")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--seconds", options->seconds, "measured each way")->check(CLI::Range(1, 300))->capture_default_str();
+  command->add_option("--omit", options->omit_seconds, "left out before")->check(CLI::Range(0, 60))->capture_default_str();
+  command->add_option("--congestion", options->congestion, "TCP_CONGESTION of the measured flows")->capture_default_str();
+  command->add_option("--budget", options->budget_minutes, "minutes; no block is begun that would not end in time");
+  command->add_option("--journal", options->journal, "where each trial is recorded (default: ./linktune-sweep-SEED.jsonl)");
+  command->add_flag("--resume", options->resume, "go on in that journal");
+  command->add_option("--csv", options->csv_path, "also write one line a trial to this file");
+  command->footer("Ctrl-C ends it cleanly and says how to go on.");
+  command->callback([&shell, options] {
+    shell.command = [options](Log&) -> Result<Outcome> {
+      const Interrupt interrupt;
+      return run_sweep_command(*options, interrupt.token());
+    };
+  });
+
+  const auto journal = std::make_shared<std::string>();
+  CLI::App* replay = add_command(app, shell, "replay", "the report of a sweep again, from its journal");
+  replay->add_option("JOURNAL", *journal, "the journal")->required();
+  replay->callback([&shell, journal] { shell.command = [journal](Log&) { return run_replay(*journal); }; });
+}
+
+// --- openvpn ---
+
+// "--knob tun_mtu=9000" as a name and a text.
+Result<std::vector<std::pair<std::string, std::string>>> knob_pairs(const std::vector<std::string>& words) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& word : words) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos) return fail(Errc::invalid, "--knob " + word + ": write it as KNOB=VALUE, for example tun_mtu=9000");
+    pairs.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  return pairs;
+}
+
+void add_openvpn(CLI::App& app, Shell& shell) {
+  CLI::App* group = app.add_subcommand("openvpn", "drop-in OpenVPN configs");
+  group->require_subcommand(1);
+  const auto options = std::make_shared<OpenVpnExportOptions>();
+  const auto words = std::make_shared<std::vector<std::string>>();
+  CLI::App* command = add_command(*group, shell, "export", "write server.conf and client.conf, checked by running them");
+  command->add_option("--out", options->out, "the folder for the files")->required();
+  command->add_option("--config", options->config, "a site's config (the server's)");
+  command->add_option("--peer-config", options->peer_config, "the other site's config");
+  command->add_option("--endpoint", options->endpoint, "or, without configs: ADDR:PORT where the client reaches the server");
+  command->add_option("--lan", options->lan, "CIDR of a network behind the server; repeatable");
+  command->add_option("--peer-lan", options->peer_lan, "CIDR of a network behind the client; repeatable");
+  command->add_option("--tunnel", options->tunnel, "the server's address in the tunnel")->capture_default_str();
+  command->add_option("--peer-tunnel", options->peer_tunnel, "the client's address in the tunnel (default: the next one)");
+  command->add_option("--port", options->port, "instead of the configs' port")->check(CLI::Range(1, 65535));
+  command->add_flag("--recipe", options->recipe, "begin with the widely copied jumbo recipe instead of OpenVPN's defaults");
+  command->add_option("--knob", *words, "KNOB=VALUE, for example tun_mtu=9000; repeatable");
+  command->add_option("--target-version", options->target_version, "the OpenVPN the files are for (default: the installed one)");
+  command->add_option("--install-dir", options->install_dir, "where the server's files will stand (default: --out)");
+  command->add_option("--days", options->days, "validity of the certificates")->capture_default_str();
+  command->add_flag("--tls-crypt,!--no-tls-crypt", options->tls_crypt, "a tls-crypt-v2 key as well (default: yes)");
+  command->add_flag("--check,!--no-check", options->check, "run the pair in private namespaces before writing it (default: yes)");
+  command->footer("Knobs:\n" + configs::knob_table_text(configs::Carrier::openvpn));
+  command->callback([&shell, options, words] {
+    shell.command = [options, words](Log&) -> Result<Outcome> {
+      LT_TRY(options->knobs, knob_pairs(*words));
+      LT_TRY(const OpenVpnExportReport made, export_openvpn(*options));
+      return Outcome{export_json(made), export_text(made)};
+    };
+  });
+}
+
+// --- lab ---
+
+Outcome lab_outcome(const Json& status) { return {status, lab_text(status)}; }
+
+void add_lab_name(CLI::App* command, std::string& name) {
+  command->add_option("--name", name, "which lab")->capture_default_str();
+}
+
+void add_lab_up(CLI::App& lab, Shell& shell) {
+  const auto options = std::make_shared<LabUpOptions>();
+  CLI::App* command = add_command(lab, shell, "up", "build a lab and leave it standing");
+  add_lab_name(command, options->name);
+  command->add_option("--profile", options->profile, "the line")->capture_default_str();
+  command->add_option("--seed", options->seed, "of loss, bursts, corruption and jitter (default: drawn and told)");
+  command->add_option("--congestion", options->congestion_control, "of the hosts (default: cubic)");
+  command->add_option("WORDS", options->settings, "over the profile, for example rate=100mbit loss=0.1%");
+  command->footer(lab_help());
+  command->callback([&shell, options] {
+    shell.command = [options](Log&) -> Result<Outcome> {
+      LT_TRY(const Json status, lab_up(*options));
+      return lab_outcome(status);
+    };
+  });
+}
+
+void add_lab_down(CLI::App& lab, Shell& shell) {
+  const auto name = std::make_shared<std::string>("lt");
+  CLI::App* command = add_command(lab, shell, "down", "take a lab down, or what a killed one has left");
+  add_lab_name(command, *name);
+  command->callback([&shell, name] {
+    shell.command = [name](Log&) -> Result<Outcome> {
+      LT_CHECK(lab_down(*name));
+      return Outcome{{{"schema", "linktune.down.1"}, {"ended", true}}, "the lab is down\n"};
+    };
+  });
+}
+
+void add_lab_exec(CLI::App& lab, Shell& shell) {
+  const auto name = std::make_shared<std::string>("lt");
+  const auto host = std::make_shared<std::string>();
+  const auto argv = std::make_shared<std::vector<std::string>>();
+  CLI::App* command = add_command(lab, shell, "exec", "run a command inside a host: lab exec office-lan -- ping 192.168.20.2");
+  add_lab_name(command, *name);
+  command->add_option("HOST", *host, "office-lan, office-gw, offsite-gw or offsite-lan")->required();
+  command->add_option("COMMAND", *argv, "the command and its arguments, behind --")->required();
+  command->callback([&shell, name, host, argv] {
+    shell.command = [name, host, argv](Log&) -> Result<Outcome> {
+      LT_CHECK(lab_exec(*name, *host, *argv));
+      return Outcome{};
+    };
+  });
+}
+
+void add_lab_set(CLI::App& lab, Shell& shell) {
+  const auto name = std::make_shared<std::string>("lt");
+  const auto direction = std::make_shared<std::string>("both");
+  const auto words = std::make_shared<std::vector<std::string>>();
+  CLI::App* command = add_command(lab, shell, "set", "change the line of a running lab");
+  add_lab_name(command, *name);
+  command->add_option("--direction", *direction, "both, to-offsite or to-office")->capture_default_str();
+  command->add_option("WORDS", *words, "for example rate=100mbit blackout=on")->required();
+  command->footer(lab_help());
+  command->callback([&shell, name, direction, words] {
+    shell.command = [name, direction, words](Log&) -> Result<Outcome> {
+      LT_TRY(const Json status, lab_set(*name, *direction, *words));
+      return lab_outcome(status);
+    };
+  });
+}
+
+void add_lab_status(CLI::App& lab, Shell& shell) {
+  const auto name = std::make_shared<std::string>("lt");
+  CLI::App* command = add_command(lab, shell, "status", "the line's settings, and every packet it has seen");
+  add_lab_name(command, *name);
+  command->callback([&shell, name] {
+    shell.command = [name](Log&) -> Result<Outcome> {
+      LT_TRY(const Json status, lab_status(*name));
+      return lab_outcome(status);
+    };
+  });
+}
+
+// Started by `lab up` only.
+void add_lab_emulate(CLI::App& lab, Shell& shell) {
+  const auto name = std::make_shared<std::string>();
+  const auto ready_fd = std::make_shared<int>(-1);
+  CLI::App* command = lab.add_subcommand("emulate", "")->group("");
+  command->add_option("--name", *name)->required();
+  command->add_option("--ready-fd", *ready_fd)->required();
+  command->callback([&shell, name, ready_fd] {
+    shell.command = [name, ready_fd](Log&) -> Result<Outcome> {
+      LT_CHECK(lab_emulate(*name, *ready_fd));
+      return Outcome{};
+    };
+  });
+}
+
+void add_lab_demo(CLI::App& lab, Shell& shell) {
+  const auto options = std::make_shared<DemoOptions>();
+  CLI::App* command = add_command(lab, shell, "demo", "link, sweep and OpenVPN export on one machine; leaves nothing behind");
+  command->add_option("--seed", options->seed, "of the whole run (default: drawn and printed)");
+  command->add_option("--blocks", options->blocks, "fresh starts of each setting in the sweep")->check(CLI::Range(1, 100))->capture_default_str();
+  command->add_option("--keep", options->keep_folder, "keep the exported OpenVPN pair in this new folder");
+  command->callback([&shell, options] {
+    shell.command = [options](Log&) -> Result<Outcome> {
+      const Interrupt interrupt;
+      return run_demo(*options, interrupt.token());
+    };
+  });
+}
+
+void add_lab_bench(CLI::App& lab, Shell& shell) {
+  const auto options = std::make_shared<BenchOptions>();
+  CLI::App* command = add_command(lab, shell, "bench", "our link against OpenVPN and the bare line, side by side");
+  command->add_option("--rounds", options->rounds, "each row is started and measured once a round")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--seconds", options->seconds, "measured in each")->check(CLI::Range(1, 300))->capture_default_str();
+  command->add_option("--seed", options->seed, "of the order")->capture_default_str();
+  command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "measure OpenVPN too (default: yes)");
+  command->callback([&shell, options] {
+    shell.command = [options](Log&) -> Result<Outcome> {
+      const Interrupt interrupt;
+      return run_bench(*options, interrupt.token());
+    };
+  });
+}
+
+void add_lab(CLI::App& app, Shell& shell) {
+  CLI::App* lab = app.add_subcommand("lab", "two sites and a WAN on this machine: try before you buy a second site");
+  lab->require_subcommand(1);
+  add_lab_up(*lab, shell);
+  add_lab_down(*lab, shell);
+  add_lab_exec(*lab, shell);
+  add_lab_set(*lab, shell);
+  add_lab_status(*lab, shell);
+  add_lab_emulate(*lab, shell);
+  add_lab_demo(*lab, shell);
+  add_lab_bench(*lab, shell);
+}
+
+// A misspelt command, found before the parser only says that one is missing.
+Status check_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* level = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    std::vector<std::string> known;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* each : level->get_subcommands([](const CLI::App*) { return true; })) {
+      if (!each->get_group().empty()) known.push_back(each->get_name());
+      if (each->get_name() == argv[i]) next = each;
+    }
+    if (known.empty()) return {};
+    if (next == nullptr) {
+      const auto meant = nearest(argv[i], known);
+      return fail(Errc::invalid, std::string("no command ") + printable(argv[i], 40) +
+                                     (meant ? ": did you mean " + *meant + "?" : ": there are " + join(known, ", ")));
+    }
+    level = next;
+  }
+  return {};
+}
+
 }  // namespace
 
 int run_cli(int argc, char** argv) {
@@ -134,9 +379,8 @@ int run_cli(int argc, char** argv) {
   app.set_version_flag("--version", LINKTUNE_VERSION);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
-  const std::map<std::string, LogLevel> levels{
-      {"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}};
-  app.add_option("--log-level", shell.log_level, "debug, info, warn or error")->transform(CLI::CheckedTransformer(levels));
+  std::string level = "info";
+  app.add_option("--log-level", level, "debug, info, warn or error")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
 
   add_init(app, shell);
   add_keys(app, shell);
@@ -144,13 +388,20 @@ int run_cli(int argc, char** argv) {
   add_asking(app, shell, "status", "what the link does; exit code 0 only when it is up", run_status);
   add_asking(app, shell, "down", "end the link in good order", run_down);
 
+  add_sweep(app, shell);
+  add_openvpn(app, shell);
+  add_lab(app, shell);
+
+  if (const auto known = check_command(app, argc, argv); !known) return report(shell, known.error());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? exit_done : exit_usage;
   }
-  Log log = Log::to_stderr(shell.log_level);
+  const std::map<std::string, LogLevel> levels{
+      {"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}};
+  Log log = Log::to_stderr(levels.at(level));
   const auto outcome = shell.command(log);
   return outcome ? report(shell, *outcome) : report(shell, outcome.error());
 }

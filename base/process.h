@@ -17,7 +17,7 @@ using Argv = std::vector<std::string>;
 
 struct ProcessOptions {
   std::chrono::milliseconds deadline{std::chrono::seconds(30)};
-  std::string input;                      // handed to the child's standard input
+  std::string input{};                    // handed to the child's standard input
   std::size_t output_bytes_max{16 << 20}; // more ends the child: Errc::limit
 };
 

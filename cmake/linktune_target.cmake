@@ -28,6 +28,8 @@ target_compile_options(
             -Wcast-align
             -Wformat=2
             -Wimplicit-fallthrough
+            # What a designated initializer leaves out has its default: that is the point of it.
+            -Wno-missing-field-initializers
             $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond>
             $<$<CXX_COMPILER_ID:GNU>:-Wlogical-op>
             $<$<CXX_COMPILER_ID:GNU>:-Wuseless-cast>)

@@ -1,0 +1,44 @@
+// linktune sweep: which settings are best on a line, measured with fresh starts in interleaved random order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "app/outcome.h"
+#include "lab/sandbox.h"
+#include "tuner/report.h"
+
+namespace lt::app {
+
+struct SweepCommand {
+  std::string lab_profile;             // measure in a lab of this profile
+  std::vector<std::string> lab_words;  // over the profile's: {"loss=0.1%"}
+  bool quick{false};
+  bool with_native{true};
+  bool with_openvpn{true};
+  std::vector<std::string> arms;       // "native mtu=9000"; empty: the default set
+  std::optional<std::uint64_t> seed;
+  std::size_t blocks{5};
+  unsigned seconds{4};
+  unsigned omit_seconds{2};
+  std::string congestion{"cubic"};     // of the measured flows
+  std::optional<unsigned> budget_minutes;
+  std::string journal;                 // empty: ./linktune-sweep-SEED.jsonl
+  bool resume{false};
+  std::string csv_path;
+};
+
+/// Runs a sweep in a lab of its own and reports it. Exit code 5 when nothing can be told apart.
+/// @error interrupted: with how to go on
+[[nodiscard]] Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop);
+
+/// The sweep itself, in a lab that stands already. Progress goes to standard error.
+[[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const tuner::SweepOptions& options);
+
+/// Reports a journal again, without running anything.
+[[nodiscard]] Result<Outcome> run_replay(const std::string& journal);
+
+}  // namespace lt::app

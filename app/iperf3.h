@@ -1,0 +1,42 @@
+// Real iperf3 between two hosts of a lab: the witness that everybody knows.
+#pragma once
+
+#include "base/process.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "lab/sandbox.h"
+
+namespace lt::app {
+
+struct Iperf3Result {
+  BitsPerSecond goodput;        // received, without the omitted seconds
+  std::uint64_t retransmits{0}; // of the inner sender
+  Bytes received;
+};
+
+struct Iperf3Options {
+  unsigned seconds{4};
+  unsigned omit_seconds{1};
+  unsigned flows{1};
+  std::string congestion{"cubic"};  // always pinned: the system's default varies
+};
+
+/// A server inside one host, as long as this object lives.
+class Iperf3Server {
+ public:
+  /// @error not_found: iperf3 is not installed
+  [[nodiscard]] static Result<Iperf3Server> start(const lab::Sandbox& sandbox, lab::Host host);
+
+ private:
+  explicit Iperf3Server(Child child) : child_(std::move(child)) {}
+  Child child_;
+};
+
+/// One TCP test from `from` to the server at `to`. @error timed_out, io: iperf3's own words are in the sentence
+[[nodiscard]] Result<Iperf3Result> run_iperf3(const lab::Sandbox& sandbox, lab::Host from, const IpAddress& to,
+                                              const Iperf3Options& options);
+
+/// What iperf3 -J printed. @error invalid: not a result, or iperf3's own error
+[[nodiscard]] Result<Iperf3Result> parse_iperf3(const std::string& text);
+
+}  // namespace lt::app

@@ -1,0 +1,123 @@
+#include "app/lab_bench.h"
+
+#include <future>
+
+#include "app/cmd_openvpn.h"
+#include "configs/knob.h"
+#include "lab/netns.h"
+#include "tuner/probe_host.h"
+
+namespace lt::app {
+
+namespace {
+
+template <class Knobs>
+Result<Knobs> knobs_of(const tuner::Arm& arm) {
+  Knobs knobs{};
+  for (const tuner::Setting& setting : arm.settings) {
+    LT_CHECK(configs::set_knob(knobs, setting.name, setting.value));
+  }
+  LT_CHECK(configs::validate(knobs));
+  return knobs;
+}
+
+}  // namespace
+
+Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::NativeKnobs>(arm); }
+Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::OpenVpnKnobs>(arm); }
+
+Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, bool with_openvpn) {
+  LT_TRY(auto folder, ScratchFolder::create("sweep"));
+  std::unique_ptr<LabBench> bench(new LabBench(sandbox, std::move(folder)));
+  if (with_openvpn) {
+    LT_TRY(bench->openvpn_version_, installed_openvpn_version());
+    LT_TRY(bench->openvpn_keys_, OpenVpnKeys::make());
+  }
+  LT_CHECK(bench->start_probe_server());
+  return bench;
+}
+
+LabBench::~LabBench() {
+  if (const auto status = dismantle(); !status) { /* the lab removes what is left in its namespaces */
+  }
+  probe_server_.request_stop();
+}
+
+// The server says nothing of its clients: the sweep is the only one it has.
+Status LabBench::start_probe_server() {
+  control_path_ = folder_.path() + "/probe.sock";
+  const std::string where = sandbox_.topology().namespace_of(lab::Host::offsite_gw);
+  const auto listening = std::make_shared<std::promise<Status>>();
+  auto is_listening = listening->get_future();
+  probe_server_ = std::jthread([this, where, listening](const std::stop_token& stop) {
+    Log log = Log::silent();
+    bool told = false;
+    const Status served = lab::run_inside(where, [&]() -> Status {
+      LT_TRY(const auto control, tuner::ControlAddress::parse("unix:" + control_path_));
+      LT_TRY(auto server, tuner::ProbeServer::create({.control = control}, log));
+      told = true;
+      listening->set_value({});
+      return server.serve(stop);
+    });
+    if (!told) listening->set_value(served);
+  });
+  return is_listening.get();
+}
+
+Result<tuner::Started> LabBench::prepare(const tuner::Arm& arm, const std::stop_token&) {
+  const auto began = std::chrono::steady_clock::now();
+  Status started;
+  switch (arm.carrier) {
+    case tuner::ArmCarrier::bare: data_ = sandbox_.topology().offsite.wan_v4.address; break;
+    case tuner::ArmCarrier::native: started = start_native(arm); break;
+    case tuner::ArmCarrier::openvpn: started = start_openvpn(arm); break;
+  }
+  tuner::Started result;
+  result.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - began);
+  if (!started) result.failure = started.error();
+  return result;
+}
+
+Status LabBench::start_native(const tuner::Arm& arm) {
+  LT_TRY(const auto knobs, native_knobs_of(arm));
+  LT_TRY(const auto folder, folder_.add("start-" + std::to_string(++starts_)));
+  const TrialPlace place;
+  LT_TRY(native_, NativePair::start(sandbox_, {.folder = folder, .knobs = knobs, .place = place}));
+  data_ = place.offsite.address;
+  return {};
+}
+
+Status LabBench::start_openvpn(const tuner::Arm& arm) {
+  LT_TRY(const auto knobs, openvpn_knobs_of(arm));
+  LT_TRY(const auto folder, folder_.add("start-" + std::to_string(++starts_)));
+  LT_TRY(openvpn_, OpenVpnPair::write_and_start(sandbox_, *openvpn_keys_, knobs, openvpn_version_, folder));
+  data_ = *IpAddress::parse(openvpn_offsite_address);
+  return {};
+}
+
+Result<tuner::Sample> LabBench::measure(const tuner::TrialPlan& plan, const std::stop_token& stop) {
+  LT_TRY(const auto control, tuner::ControlAddress::parse("unix:" + control_path_));
+  std::optional<tuner::Sample> sample;
+  LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
+    LT_TRY(sample, tuner::measure_by_probe({.control = control}, *data_, std::nullopt, plan, stop));
+    return {};
+  }));
+  return *sample;
+}
+
+Status LabBench::dismantle() {
+  if (native_) native_->end();
+  native_.reset();
+  if (openvpn_) openvpn_->end();
+  openvpn_.reset();
+  data_.reset();
+  return {};
+}
+
+std::vector<tuner::Fact> LabBench::facts() const {
+  std::vector<tuner::Fact> facts{{"linktune", LINKTUNE_VERSION}, {"kernel", tuner::kernel_version()}};
+  if (openvpn_keys_) facts.push_back({"openvpn", openvpn_version_.text()});
+  return facts;
+}
+
+}  // namespace lt::app

@@ -1,0 +1,56 @@
+// LabBench: a lab as the tuner's bench. Each arm is started from nothing between the two gateways, by real
+// daemons: our own program, or the installed OpenVPN.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "app/native_pair.h"
+#include "app/openvpn_pair.h"
+#include "app/scratch_folder.h"
+#include "lab/sandbox.h"
+#include "tuner/bench.h"
+
+namespace lt::app {
+
+/// The knobs of a native or OpenVPN arm. @error invalid: names the knob
+[[nodiscard]] Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm);
+[[nodiscard]] Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm);
+
+class LabBench final : public tuner::Bench {
+ public:
+  /// @param sandbox  outlives the bench
+  /// @error not_found: openvpn is not installed, and `with_openvpn` is set
+  static Result<std::unique_ptr<LabBench>> create(const lab::Sandbox& sandbox, bool with_openvpn);
+  ~LabBench() override;
+
+  Result<tuner::Started> prepare(const tuner::Arm& arm, const std::stop_token& stop) override;
+  Result<tuner::Sample> measure(const tuner::TrialPlan& plan, const std::stop_token& stop) override;
+  Status dismantle() override;
+  std::vector<tuner::Fact> facts() const override;
+
+  [[nodiscard]] const OpenVpnKeys& openvpn_keys() const { return *openvpn_keys_; }
+  [[nodiscard]] const configs::OpenVpnVersion& openvpn_version() const { return openvpn_version_; }
+
+ private:
+  LabBench(const lab::Sandbox& sandbox, ScratchFolder folder) : sandbox_(sandbox), folder_(std::move(folder)) {}
+  Status start_probe_server();
+  Status start_native(const tuner::Arm& arm);
+  Status start_openvpn(const tuner::Arm& arm);
+
+  const lab::Sandbox& sandbox_;
+  ScratchFolder folder_;
+  std::optional<OpenVpnKeys> openvpn_keys_;
+  configs::OpenVpnVersion openvpn_version_;
+  std::jthread probe_server_;  // inside the off-site gateway's namespace
+  std::string control_path_;   // its control line: a Unix socket, so no packet of it crosses the path under test
+
+  unsigned starts_{0};
+  std::optional<NativePair> native_;
+  std::optional<OpenVpnPair> openvpn_;
+  std::optional<IpAddress> data_;  // where the probe finds the far end of what is prepared
+};
+
+}  // namespace lt::app
