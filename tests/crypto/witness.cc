@@ -16,14 +16,14 @@
 #include "base/text.h"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LT_TEST_COUNTS_ALLOCATIONS 1
+#define LT_TEST_HAS_PLAIN_MEMORY 1
 #endif
 
 namespace {
 std::atomic<std::size_t> allocation_count{0};  // written by whichever thread allocates
 }  // namespace
 
-#ifdef LT_TEST_COUNTS_ALLOCATIONS
+#ifdef LT_TEST_HAS_PLAIN_MEMORY
 // glibc lets a program put its own malloc in front; __libc_* are the originals.
 extern "C" {
 void* __libc_malloc(std::size_t size);
@@ -63,7 +63,7 @@ bool aborts(const std::function<void()>& action) {
 }
 
 std::optional<std::size_t> allocations_during(const std::function<void()>& action) {
-#ifdef LT_TEST_COUNTS_ALLOCATIONS
+#ifdef LT_TEST_HAS_PLAIN_MEMORY
   const std::size_t before = allocation_count;
   action();
   return allocation_count - before;
@@ -78,7 +78,10 @@ void keep(std::array<Byte, 64>* block) {
   delete block;
 }
 
-std::size_t count_in_memory(ByteView masked_bytes, Byte mask) {
+std::optional<std::size_t> count_in_memory(ByteView masked_bytes, Byte mask) {
+#ifndef LT_TEST_HAS_PLAIN_MEMORY
+  return std::nullopt;
+#endif
   struct Area {
     std::uint64_t begin;
     std::uint64_t end;

@@ -22,7 +22,8 @@ void keep(std::array<Byte, 64>* block);
 
 /// How often the bytes, given XORed with `mask` so that the question is not its own answer, stand
 /// in this process's writable memory.
-[[nodiscard]] std::size_t count_in_memory(ByteView masked_bytes, Byte mask);
+/// @return nothing in builds with a sanitizer, whose shadow memory is terabytes
+[[nodiscard]] std::optional<std::size_t> count_in_memory(ByteView masked_bytes, Byte mask);
 
 /// A directory of its own under /tmp, mode 0700, removed with all that is in it.
 class TemporaryDirectory {
