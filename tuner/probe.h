@@ -58,6 +58,8 @@ inline constexpr unsigned echo_bytes_min = 64;
 inline constexpr unsigned echo_bytes_max = 65'000;
 inline constexpr Milliseconds series_step{100};    // width of one entry of a series
 inline constexpr Milliseconds silence_max{6'000};  // a peer this silent has vanished
+inline constexpr Milliseconds stall_max{
+    3'000};  // a path that stands still for this long under load fails the test
 inline constexpr Milliseconds path_patience{
     4'000};  // a path that carries nothing for this long is dead
 
@@ -130,6 +132,8 @@ struct FlowResult {
   unsigned flows_lost{0};  // ended before the measured time was over
 
   [[nodiscard]] BitsPerSecond goodput() const;
+  /// The longest time without a byte, from the first byte on.
+  [[nodiscard]] Milliseconds longest_stall() const;
 };
 
 /// CPU time of one end within its measured time (unit: s).

@@ -272,8 +272,15 @@ class Test {
     } else if (is_lost(result_.up) || is_lost(result_.down)) {
       result_.path_failure =
           Error{Errc::closed, "the path under test lost a flow before the time was over", 0};
+    } else if (is_stalled(result_.up) || is_stalled(result_.down)) {
+      result_.path_failure =
+          Error{Errc::timed_out, "the path under test stood still for seconds under load", 0};
     }
     return std::move(result_);
+  }
+
+  static bool is_stalled(const std::optional<FlowResult>& flow) {
+    return flow && flow->longest_stall() >= stall_max;
   }
 
   static bool is_lost(const std::optional<FlowResult>& flow) {

@@ -255,6 +255,16 @@ BitsPerSecond FlowResult::goodput() const {
   return measured > Nanoseconds(0) ? bytes / measured : BitsPerSecond{0};
 }
 
+Milliseconds FlowResult::longest_stall() const {
+  Milliseconds longest{0};
+  Milliseconds current{0};
+  for (const std::uint64_t step : series) {
+    current = step == 0 ? current + series_step : Milliseconds(0);
+    longest = std::max(longest, current);
+  }
+  return longest;
+}
+
 double ProbeResult::cpu_seconds_per_gbit() const {
   double gbit = 0;
   if (up) gbit += static_cast<double>(up->bytes.value) * 8e-9;

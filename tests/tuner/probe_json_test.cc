@@ -130,3 +130,10 @@ TEST_CASE("one machine's CPU time is counted once, two machines' is added", "[tu
   result.up.reset();
   CHECK(result.cpu_seconds_per_gbit() == 0);
 }
+
+TEST_CASE("a stall is the longest time without a byte", "[tuner][probe]") {
+  FlowResult flow;
+  CHECK(flow.longest_stall() == 0ms);
+  flow.series = {0, 5, 0, 0, 0, 7, 0, 0};
+  CHECK(flow.longest_stall() == 300ms);
+}

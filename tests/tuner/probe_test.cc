@@ -199,7 +199,8 @@ TEST_CASE("a server bound to one data address tests on no other", "[tuner][probe
   CHECK(run_probe(server.client(), request));
 }
 
-TEST_CASE("a data address that the server does not have is the path's failure, with a sentence", "[tuner][probe]") {
+TEST_CASE("a data address that the server does not have is the path's failure, with a sentence",
+          "[tuner][probe]") {
   const RunningServer server;
   ProbeRequest request = short_request(Load::up);
   request.data = *IpAddress::parse("192.0.2.1");
