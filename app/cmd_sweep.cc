@@ -32,7 +32,7 @@ class TerminalProgress final : public tuner::Progress {
  private:
   static std::string position(const tuner::SweepProgress& progress) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(progress.left).count();
-    return format("[{:>3}/{}] {}:{:02} left", std::min(progress.units_done + 1, progress.units_total), progress.units_total,
+    return format("[{:>3}/{}] {}:{:02} left", progress.units_done, progress.units_total,
                   left / 60, left % 60);
   }
   static std::string outcome(const tuner::Unit& unit) {

