@@ -67,14 +67,14 @@ class Admission {
   /// (configs/link_config.h validates)
   explicit Admission(const AdmissionOptions& options);
 
-  /// Judges a packet read from our own device. A small gso_size is no fault here: the sender cuts
-  /// such packets up.
+  /// P-62. Judges a packet read from our own device. A small gso_size is no fault here: the sender
+  /// cuts such packets up.
   /// @return why it is dropped, or nothing: it is admitted
   /// @thread outbound; allocates nothing
   [[nodiscard]] std::optional<DropReason> admit_outbound(PacketMeta meta,
                                                          ByteView packet) const noexcept;
 
-  /// Judges a packet that the peer sent.
+  /// P-56, P-59, P-60. Judges a packet that the peer sent.
   /// @thread inbound; allocates nothing
   [[nodiscard]] std::optional<DropReason> admit_inbound(PacketMeta meta,
                                                         ByteView packet) const noexcept;

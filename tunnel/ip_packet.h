@@ -55,7 +55,7 @@ struct IpPacket {
   }
 };
 
-/// Parses the IP headers of `packet`, and the TCP or UDP header where there is one.
+/// P-57. Parses the IP headers of `packet`, and the TCP or UDP header where there is one.
 /// @drop too_short, bad_version, bad_header_length, bad_length, ip_options, routing_header,
 /// too_many_headers
 /// @thread any; allocates nothing

@@ -19,7 +19,7 @@
 
 namespace lt::tunnel {
 
-/// Whether the sender has to cut `meta`'s packet up before it may cross the wire.
+/// Whether the sender has to cut `meta`'s packet up before it may cross the wire (P-36).
 [[nodiscard]] constexpr bool needs_segmentation(PacketMeta meta) noexcept {
   return is_super(meta.kind) && meta.gso_size < gso_size_min;
 }

@@ -59,7 +59,8 @@ void store_vnet(Byte* at, const VnetHeader& header) noexcept;
 /// @thread        any; allocates nothing
 [[nodiscard]] OrDrop<PacketMeta> describe(const VnetHeader& header, ByteSpan packet) noexcept;
 
-/// Makes the header with which `packet`, received from the peer, is written to our own device.
+/// P-58, P-59. Makes the header with which `packet`, received from the peer, is written to our own
+/// device.
 ///
 /// All of it follows from our parse: kind, header length, where the checksum is. In the packet only
 /// the checksum field of an offloaded packet is written: the kernel expects the pseudo-header's sum

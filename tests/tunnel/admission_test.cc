@@ -57,7 +57,7 @@ TEST_CASE("packets between the two sites pass, both ways", "[tunnel][admission]"
   CHECK_FALSE(inbound(peer, local));
 }
 
-TEST_CASE("a source outside the sending site does not pass", "[tunnel][admission]") {
+TEST_CASE("a source outside the sending site does not pass", "[tunnel][admission][P-56][P-62]") {
   const std::string source =
       GENERATE("10.0.255.255", "10.4.0.1", "10.3.3.127", "192.0.2.1", "8.8.8.8", "0.0.0.0",
                "0.1.2.3", "127.0.0.1", "127.255.255.255", "169.254.1.1", "224.0.0.1", "239.1.2.3",
@@ -76,7 +76,8 @@ TEST_CASE("an IPv6 source outside the sending site does not pass", "[tunnel][adm
   CHECK(inbound(source, "fd01::5") == DropReason::source_not_allowed);
 }
 
-TEST_CASE("a destination outside the receiving site does not pass", "[tunnel][admission]") {
+TEST_CASE("a destination outside the receiving site does not pass",
+          "[tunnel][admission][P-56][P-62]") {
   const std::string destination =
       GENERATE("10.4.0.1", "192.0.2.1", "8.8.8.8", "0.0.0.0", "127.0.0.1", "169.254.1.1",
                "224.0.0.251", "255.255.255.255", "10.77.0.9");
@@ -93,7 +94,7 @@ TEST_CASE("an IPv6 destination outside the receiving site does not pass", "[tunn
   CHECK(inbound("fd02::7", destination) == DropReason::destination_not_allowed);
 }
 
-TEST_CASE("neither site speaks with the other's addresses", "[tunnel][admission]") {
+TEST_CASE("neither site speaks with the other's addresses", "[tunnel][admission][P-56][P-62]") {
   CHECK(outbound("10.2.0.7", "10.2.0.8") == DropReason::source_not_allowed);
   CHECK(outbound("10.1.0.5", "10.1.0.6") == DropReason::destination_not_allowed);
   CHECK(inbound("10.1.0.5", "10.1.0.6") == DropReason::source_not_allowed);
@@ -200,7 +201,7 @@ TEST_CASE("the link's own connection does not come out of its own device", "[tun
 }
 
 TEST_CASE("a packet above the MTU does not pass; a super-packet is judged by its segments",
-          "[tunnel][admission]") {
+          "[tunnel][admission][P-59][P-60]") {
   Admission admission(office());
   PacketSpec local;
   local.payload = pattern(1460);
@@ -222,7 +223,8 @@ TEST_CASE("a packet above the MTU does not pass; a super-packet is judged by its
   CHECK_FALSE(admission.admit_outbound({PacketKind::tcp4, 1360}, build(local)));
 }
 
-TEST_CASE("a small gso_size is the sender's to cut up, and the peer's sin", "[tunnel][admission]") {
+TEST_CASE("a small gso_size is the sender's to cut up, and the peer's sin",
+          "[tunnel][admission][P-59]") {
   const Admission admission(office());
   PacketSpec local;
   local.payload = pattern(60000);

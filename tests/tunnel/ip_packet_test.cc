@@ -66,7 +66,7 @@ TEST_CASE("a sound packet is seen as it is", "[tunnel][ip_packet]") {
   CHECK(view->destination_port() == spec.destination_port);
 }
 
-TEST_CASE("no truncation of a packet passes", "[tunnel][ip_packet]") {
+TEST_CASE("no truncation of a packet passes", "[tunnel][ip_packet][P-57]") {
   PacketSpec spec = GENERATE(PacketSpec{}, v6());
   spec.payload = pattern(10);
   const auto packet = build(spec);
@@ -100,7 +100,7 @@ TEST_CASE("a length field that lies is found", "[tunnel][ip_packet]") {
   }
 }
 
-TEST_CASE("only versions 4 and 6 exist", "[tunnel][ip_packet]") {
+TEST_CASE("only versions 4 and 6 exist", "[tunnel][ip_packet][P-57]") {
   auto packet = build(PacketSpec{});
   for (unsigned version = 0; version < 16; ++version) {
     if (version == 4 || version == 6) continue;
@@ -120,7 +120,7 @@ TEST_CASE("one byte of anything is too short", "[tunnel][ip_packet]") {
 }
 
 TEST_CASE("an IPv4 header length is 5 words; less is wrong, more holds options",
-          "[tunnel][ip_packet]") {
+          "[tunnel][ip_packet][P-57]") {
   PacketSpec spec;
   spec.payload = pattern(100);
   auto packet = build(spec);
@@ -204,7 +204,7 @@ TEST_CASE("IPv6 extension headers are walked to the transport header", "[tunnel]
   CHECK(view->transport_header_bytes == 20);
 }
 
-TEST_CASE("eight extension headers pass, nine do not", "[tunnel][ip_packet]") {
+TEST_CASE("eight extension headers pass, nine do not", "[tunnel][ip_packet][P-57]") {
   std::vector<std::pair<Byte, std::vector<Byte>>> headers(8,
                                                           {destination_options, options_header()});
   CHECK_FALSE(fault_of(with_extensions(headers)));
@@ -240,7 +240,7 @@ TEST_CASE("hop-by-hop options stand first or nowhere", "[tunnel][ip_packet]") {
 }
 
 TEST_CASE("source routing does not pass: type 0 never, others not with segments left",
-          "[tunnel][ip_packet]") {
+          "[tunnel][ip_packet][P-57]") {
   auto header = options_header();
   for (const Byte type : {Byte{0}, Byte{2}, Byte{4}}) {
     for (const Byte left : {Byte{0}, Byte{1}, Byte{255}}) {

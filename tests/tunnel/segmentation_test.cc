@@ -189,7 +189,7 @@ TEST_CASE("a packet without an unfinished checksum is left alone", "[tunnel][seg
 }
 
 TEST_CASE("only a super-packet below the wire's least size has to be cut by the sender",
-          "[tunnel][segmentation]") {
+          "[tunnel][segmentation][P-36]") {
   CHECK(needs_segmentation({PacketKind::tcp4, 535}));
   CHECK(needs_segmentation({PacketKind::udp6, 1}));
   CHECK_FALSE(needs_segmentation({PacketKind::tcp4, 536}));

@@ -307,7 +307,7 @@ TEST_CASE("TCP streams cross the link as super-packets, byte for byte, both ways
 }
 
 TEST_CASE("UDP super-packets arrive as the datagrams they stand for",
-          "[tunnel][super_packet][netns]") {
+          "[tunnel][super_packet][netns][P-36]") {
   const Ends ends = GENERATE(values({ends4, ends6}));
   // 300: below what may cross the wire, so the sender cuts it up.
   const int segment_bytes = GENERATE(1200, 300);

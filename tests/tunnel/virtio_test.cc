@@ -115,7 +115,7 @@ TEST_CASE("generated packets of every kind survive the round trip", "[tunnel][vi
   CHECK(supers > 100);
 }
 
-TEST_CASE("a header length from the kernel is not believed", "[tunnel][virtio]") {
+TEST_CASE("a header length from the kernel is not believed", "[tunnel][virtio][P-58]") {
   const PacketSpec spec = super_spec(Family::v4, tcp);
   VnetHeader header = super_header(spec, 1400);
   for (const int lie : {0, 1, 39, 41, 1440, 65535}) {
@@ -261,7 +261,7 @@ TEST_CASE("a fragment has no offload", "[tunnel][virtio]") {
   CHECK_FALSE(rebuild_fault({}, packet, 9000));
 }
 
-TEST_CASE("the peer's gso_size is bounded on both sides", "[tunnel][virtio]") {
+TEST_CASE("the peer's gso_size is bounded on both sides", "[tunnel][virtio][P-59]") {
   const PacketSpec spec = super_spec(GENERATE(values({Family::v4, Family::v6})),
                                      GENERATE(values<std::uint8_t>({tcp, udp})));
   const auto packet = build_partial(spec);
@@ -281,7 +281,7 @@ TEST_CASE("the peer's gso_size is bounded on both sides", "[tunnel][virtio]") {
         DropReason::bad_offload);
 }
 
-TEST_CASE("the peer's kind is held against the packet", "[tunnel][virtio]") {
+TEST_CASE("the peer's kind is held against the packet", "[tunnel][virtio][P-58]") {
   using enum PacketKind;
   for (const Family family : {Family::v4, Family::v6}) {
     for (const std::uint8_t protocol : {tcp, udp}) {
@@ -301,7 +301,7 @@ TEST_CASE("the peer's kind is held against the packet", "[tunnel][virtio]") {
 
 TEST_CASE(
     "a packet larger than the device takes is refused, a super-packet is judged by its segments",
-    "[tunnel][virtio]") {
+    "[tunnel][virtio][P-60]") {
   PacketSpec spec;
   spec.payload = pattern(mtu - 40);
   CHECK_FALSE(rebuild_fault({}, build(spec)));
@@ -312,7 +312,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what the peer left in the checksum field is replaced by what the kernel needs",
-          "[tunnel][virtio]") {
+          "[tunnel][virtio][P-58]") {
   PacketSpec spec = super_spec(GENERATE(values({Family::v4, Family::v6})),
                                GENERATE(values<std::uint8_t>({tcp, udp})));
   const auto right = build_partial(spec);
