@@ -127,6 +127,13 @@ bool EpollPort::try_one(Operation& operation) {
   }
 }
 
+// Whether a read that must not wait would be refused on the word of an earlier refusal: packets may have come since.
+bool EpollPort::holds_stale_reads() {
+  return std::any_of(pending_.begin(), pending_.end(), [this](const Operation& operation) {
+    return operation.kind == Kind::read_now && readiness(operation.fd).blocked_in;
+  });
+}
+
 void EpollPort::try_all() {
   const auto done = std::remove_if(pending_.begin(), pending_.end(), [this](Operation& o) { return try_one(o); });
   pending_.erase(done, pending_.end());
@@ -154,6 +161,7 @@ Status EpollPort::await_edges(Instant until) {
 
 Result<std::span<const Completion>> EpollPort::wait(Instant until) {
   completions_.clear();
+  if (holds_stale_reads()) LT_CHECK(await_edges(std::chrono::steady_clock::now()));
   try_all();
   if (completions_.empty()) {
     LT_CHECK(await_edges(until));

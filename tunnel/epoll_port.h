@@ -41,6 +41,7 @@ class EpollPort {
 
   EpollPort(Fd epoll, Fd wake_event);
   void try_all();
+  [[nodiscard]] bool holds_stale_reads();
   [[nodiscard]] bool try_one(Operation& operation);
   [[nodiscard]] Readiness& readiness(int fd);
   [[nodiscard]] Status await_edges(Instant until);

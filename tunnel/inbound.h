@@ -64,6 +64,7 @@ class Inbound {
   static constexpr std::uint64_t receive_tag = 1000;
   // What one receive may bring: enough for several super-packets, little enough to stay in the cache.
   static constexpr std::size_t receive_bytes_max = 256 * 1024;
+  static constexpr auto settle_patience = std::chrono::milliseconds(100);
 
   struct Delivery {
     VnetHeader vnet;
@@ -73,11 +74,13 @@ class Inbound {
   };
 
   void receive();
+  void settle();
   void walk(Instant now);
   void cut_and_open(Instant now);
   void take_record(RecordType type, ByteSpan payload, Instant now);
   void take_pong(ByteView payload, Instant now);
   void take_ping(ByteView payload, Instant now);
+  void take_data(ByteSpan payload);
   void unpack();
   void deliver(const Item& item);
   void finish_delivery(std::size_t index, int result, Instant now);
@@ -124,7 +127,6 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
   while (end_ == LaneEnd::running) {
     if (wants_bytes_ && !is_receiving_) receive();
     const auto completions = io_.wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
-    if (state_.stop_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (!completions) return LaneEnd::failed;
     const Instant now = std::chrono::steady_clock::now();
     for (const Completion& completion : *completions) {
@@ -133,16 +135,32 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
         continue;
       }
       is_receiving_ = false;
-      if (completion.result <= 0) {
+      if (completion.result <= 0) {  // P-50
         end_lane(LaneEnd::closed, completion.result == 0 ? "the stream ended without GOODBYE" : "the connection broke");
-        break;
+        continue;
       }
       buffer_.received(static_cast<std::size_t>(completion.result));
       DirectionCounters::add(state_.inbound.wire_bytes, static_cast<std::uint64_t>(completion.result));
     }
+    if (end_ == LaneEnd::running && state_.stop_requested.load(std::memory_order_acquire)) end_ = LaneEnd::local_stop;
     if (end_ == LaneEnd::running) walk(now);
   }
+  settle();
   return end_;
+}
+
+// What was admitted before the end is still delivered: a TUN takes or refuses a packet at once.
+template <IoPort Io>
+void Inbound<Io>::settle() {
+  const Instant until = std::chrono::steady_clock::now() + settle_patience;
+  while (deliveries_under_way_ > 0 && std::chrono::steady_clock::now() < until) {
+    const auto completions = io_.wait(until);
+    if (!completions) return;
+    const Instant now = std::chrono::steady_clock::now();
+    for (const Completion& completion : *completions) {
+      if (completion.tag != receive_tag) finish_delivery(static_cast<std::size_t>(completion.tag), completion.result, now);
+    }
+  }
 }
 
 // --- I1 receive ---
@@ -177,7 +195,7 @@ void Inbound<Io>::walk(Instant now) {
 
 template <IoPort Io>
 void Inbound<Io>::cut_and_open(Instant now) {
-  auto found = buffer_.next_record(options_.record_limit);
+  auto found = buffer_.next_record(options_.record_limit);  // P-28
   if (!found) return end_lane(LaneEnd::bad_record, found.error().what);
   if (!*found) {
     wants_bytes_ = true;
@@ -185,7 +203,7 @@ void Inbound<Io>::cut_and_open(Instant now) {
   }
   const auto [type, record] = **found;
   auto payload = opener_.open(record);
-  if (!payload) return end_lane(LaneEnd::bad_record, payload.error().what);
+  if (!payload) return end_lane(LaneEnd::bad_record, payload.error().what);  // P-30
   state_.last_authenticated.set(now);
   DirectionCounters::add(state_.inbound.records, 1);
   take_record(type, *payload, now);
@@ -194,11 +212,11 @@ void Inbound<Io>::cut_and_open(Instant now) {
 template <IoPort Io>
 void Inbound<Io>::take_record(RecordType type, ByteSpan payload, Instant now) {
   switch (type) {
-    case RecordType::data: items_ = ItemCursor(payload); return;
+    case RecordType::data: return take_data(payload);
     case RecordType::ping: return take_ping(payload, now);
     case RecordType::pong: return take_pong(payload, now);
     case RecordType::key_update: {
-      if (payload.size() != key_update_bytes || payload[0] != 0) {
+      if (payload.size() != key_update_bytes || payload[0] != 0) {  // P-39
         return end_lane(LaneEnd::bad_record, "a malformed KEYUPDATE");
       }
       const auto stepped = opener_.ratchet(now);
@@ -206,7 +224,7 @@ void Inbound<Io>::take_record(RecordType type, ByteSpan payload, Instant now) {
       DirectionCounters::add(state_.inbound.ratchets, 1);
       return;
     }
-    case RecordType::goodbye:
+    case RecordType::goodbye:  // P-48, and P-49: the walk ends here
       if (payload.size() != goodbye_bytes || payload[0] < static_cast<Byte>(GoodbyeReason::shutdown) ||
           payload[0] > static_cast<Byte>(GoodbyeReason::replaced)) {
         return end_lane(LaneEnd::bad_record, "a malformed GOODBYE");
@@ -217,11 +235,12 @@ void Inbound<Io>::take_record(RecordType type, ByteSpan payload, Instant now) {
 
 template <IoPort Io>
 void Inbound<Io>::take_ping(ByteView payload, Instant now) {
-  if (payload.size() < stamp_bytes) return end_lane(LaneEnd::bad_record, "a PING without a stamp");
+  if (payload.size() < stamp_bytes) return end_lane(LaneEnd::bad_record, "a PING without a stamp");  // P-44
   if (now - pings_since_ >= std::chrono::seconds(1)) {
     pings_since_ = now;
     pings_in_second_ = 0;
   }
+  // P-43
   if (++pings_in_second_ > pings_per_second_max) return end_lane(LaneEnd::bad_record, "a flood of PING records");
   if (state_.pongs_wanted.push(load_be64(payload.data()))) wake_outbound_();
 }
@@ -229,9 +248,10 @@ void Inbound<Io>::take_ping(ByteView payload, Instant now) {
 template <IoPort Io>
 void Inbound<Io>::take_pong(ByteView payload, Instant now) {
   if (payload.size() < stamp_bytes) return end_lane(LaneEnd::bad_record, "a PONG without a stamp");
-  const auto sent = Instant(Instant::duration(static_cast<std::int64_t>(load_be64(payload.data()))));
-  const auto round_trip = now - sent;
-  // Only a stamp of ours counts, and only at full size: anything else is no evidence.
+  // In unsigned arithmetic: the stamp is whatever the peer says.
+  const auto ticks = static_cast<std::uint64_t>(now.time_since_epoch().count()) - load_be64(payload.data());
+  const auto round_trip = Instant::duration(static_cast<std::int64_t>(ticks));
+  // P-45, P-63: only a stamp of ours counts, and only at full size: anything else is no evidence.
   if (round_trip < std::chrono::nanoseconds(0) || round_trip > std::chrono::minutes(1)) return;
   if (payload.size() < options_.tun_mtu) return;
   state_.last_pong.set(now);
@@ -243,11 +263,20 @@ void Inbound<Io>::take_pong(ByteView payload, Instant now) {
 
 // --- I4 unpack, I5 admit ---
 
+// All items are judged before the first is delivered: of a faulty record nothing reaches the LAN. P-33, P-34
+template <IoPort Io>
+void Inbound<Io>::take_data(ByteSpan payload) {
+  for (ItemCursor judged(payload); !judged.at_end();) {
+    if (const auto item = judged.next(); !item) return end_lane(LaneEnd::bad_record, item.error().what);
+  }
+  items_ = ItemCursor(payload);
+}
+
 template <IoPort Io>
 void Inbound<Io>::unpack() {
   const auto item = items_.next();
   if (!item) return end_lane(LaneEnd::bad_record, item.error().what);
-  if (const auto reason = options_.admission->admit_inbound(item->meta, item->packet)) {
+  if (const auto reason = options_.admission->admit_inbound(item->meta, item->packet)) {  // P-56, P-61
     drops_.count(*reason);
     return;
   }

@@ -4,12 +4,15 @@
 // kernel in one system call; EpollPort makes one call each and runs everywhere. A thread owns its port alone.
 //
 // Contract
-//   1. Operations on one descriptor and one direction are carried out in the order they were queued.
+//   1. Operations on one descriptor and one direction are carried out in the order they were queued; at most one of
+//      them waits at a time, and at most one send is under way.
 //   2. Each operation completes exactly once: with a byte count, or with a negative errno.
 //   3. A `read` marked `now` completes at once with -EAGAIN where it would have to wait.
-//   4. `send` completes when every byte is handed to the kernel, or with the error that stopped it.
-//   5. Memory named by an operation stays untouched by its owner until the operation completes.
-//   6. Completions are collected, then handed over; nothing runs inside the reaping (W-7).
+//   4. `send` completes when every byte is handed to the kernel; stopped before, with the error or with less.
+//   5. Memory named by an operation stays untouched by its owner until the operation completes or the port is gone.
+//      A port that goes takes back what is under way before it is gone.
+//   6. wait() may end for nothing, before its time.
+//   7. Completions are collected, then handed over; nothing runs inside the reaping (W-7).
 #pragma once
 
 #include <sys/uio.h>

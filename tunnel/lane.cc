@@ -48,6 +48,7 @@ Result<std::unique_ptr<Lane>> Lane::start(Fd socket, Established established, Ad
   std::unique_ptr<Lane> lane(new Lane(std::move(socket), std::move(admission), std::move(options)));
   lane->tun_mtu_ = established.tun_mtu;
   lane->record_limit_ = established.record_limit;
+  lane->state_.times = lane->options_.times;
   lane->state_.last_authenticated.set(now);
 
   const auto launch = [&]<class Io>(std::type_identity<Io>) {
@@ -75,6 +76,7 @@ Lane::~Lane() {
 void Lane::stop(GoodbyeReason reason) {
   if (!state_.stop_requested.load(std::memory_order_acquire)) {
     state_.stop_reason.store(static_cast<std::uint8_t>(reason), std::memory_order_relaxed);
+    state_.stop_at.set(std::chrono::steady_clock::now());
     state_.stop_requested.store(true, std::memory_order_release);
   }
   threads_->wake(&Threads::wake_outbound);
@@ -94,6 +96,7 @@ Result<Io> make_port(int tun_fd, int socket_fd) {
 
 template <class Io>
 void Lane::run_inbound(Opener opener, std::vector<Byte> early_records) {
+  std::unique_ptr<Inbound<Io>> inbound;  // outlives its port, which may hold operations on its memory
   auto io = make_port<Io>(options_.tun_fd, socket_.get());
   if (io) threads_->publish(&Threads::wake_inbound, [port = &*io] { port->wake(); });
   threads_->ports_made.arrive_and_wait();
@@ -101,7 +104,7 @@ void Lane::run_inbound(Opener opener, std::vector<Byte> early_records) {
     inbound_end_ = LaneEnd::failed;
     inbound_reason_ = io.error().text();
   } else {
-    auto inbound = std::make_unique<Inbound<Io>>(
+    inbound = std::make_unique<Inbound<Io>>(
         InboundOptions{.tun_fd = options_.tun_fd,
                        .tun_offload = options_.tun_offload,
                        .socket_fd = socket_.get(),
@@ -121,11 +124,12 @@ template <class Io>
 void Lane::run_outbound(Sealer sealer) {
   LaneEnd end = LaneEnd::failed;
   {
+    std::unique_ptr<Outbound<Io>> outbound;  // outlives its port, which may hold operations on its memory
     auto io = make_port<Io>(options_.tun_fd, socket_.get());
     if (io) threads_->publish(&Threads::wake_outbound, [port = &*io] { port->wake(); });
     threads_->ports_made.arrive_and_wait();
     if (io) {
-      auto outbound = std::make_unique<Outbound<Io>>(
+      outbound = std::make_unique<Outbound<Io>>(
           OutboundOptions{.tun_fd = options_.tun_fd,
                           .socket_fd = socket_.get(),
                           .admission = &admission_,
@@ -157,8 +161,8 @@ void Lane::conclude(LaneEnd outbound_end) {
 // After GOODBYE: end our half, read the other half to its end. Closing earlier would reset the connection and
 // take the GOODBYE with it.
 void Lane::linger() const {
-  ::shutdown(socket_.get(), SHUT_WR);
-  const Instant until = std::chrono::steady_clock::now() + goodbye_patience;
+  ::shutdown(socket_.get(), SHUT_WR);  // P-47
+  const Instant until = state_.stop_at.get() + state_.times.patience;  // one patience for GOODBYE and the end of file
   std::array<Byte, 65536> scratch;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());

@@ -26,6 +26,7 @@ struct LaneOptions {
   IoBackend io{IoBackend::epoll};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   RatchetLimits ratchet{};
+  LaneTimes times{};
   std::function<void()> on_end;     // @thread the lane's; must not destroy the lane
 };
 

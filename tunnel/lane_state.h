@@ -62,7 +62,16 @@ class SharedInstant {
   std::atomic<Instant::rep> ticks_{0};
 };
 
+/// The lane's clocks. Turned down in tests only.
+struct LaneTimes {
+  std::chrono::nanoseconds ping{ping_interval};         // give or take a fifth
+  std::chrono::nanoseconds dead{lane_dead_after};
+  std::chrono::nanoseconds patience{goodbye_patience};  // of an end that has been stopped, for the other
+};
+
 struct LaneState {
+  LaneTimes times;  // set before the threads start
+
   // Written by inbound.
   SharedInstant last_authenticated;  // the last record that opened
   SharedInstant last_pong;           // the last answer to a PING of ours: full size went there and came back
@@ -75,13 +84,14 @@ struct LaneState {
   DirectionCounters outbound;
 
   // Written by the link: set once, then the outbound thread is woken.
+  SharedInstant stop_at;  // when stop_requested was set
   std::atomic<bool> stop_requested{false};
   std::atomic<std::uint8_t> stop_reason{static_cast<std::uint8_t>(GoodbyeReason::shutdown)};
 
-  /// When this lane is to be given up, unless a record opens before.
+  /// When this lane is to be given up, unless a record opens before. P-46
   [[nodiscard]] Instant dead_at() const {
     const auto round_trips = lane_dead_round_trips * std::chrono::nanoseconds(smoothed_rtt_ns.load(std::memory_order_relaxed));
-    return last_authenticated.get() + std::max<std::chrono::nanoseconds>(lane_dead_after, round_trips);
+    return last_authenticated.get() + std::max<std::chrono::nanoseconds>(times.dead, round_trips);
   }
 };
 

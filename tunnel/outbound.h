@@ -73,6 +73,7 @@ class Outbound {
     std::vector<std::size_t> slots;  // that hold records of it
     std::vector<Byte> arena;         // small packets and control records, one record behind the other
     std::size_t arena_used{0};
+    std::size_t segmented{0};        // of arena_reserve
     std::size_t wire_bytes{0};
 
     void prepare(std::size_t arena_size) {
@@ -106,7 +107,10 @@ class Outbound {
   LaneEnd say_goodbye(Instant now);
   LaneEnd drain(Instant until);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
-  [[nodiscard]] Instant next_deadline() const { return std::min(next_ping_, state_.dead_at()); }
+  // While a send is under way no PING is added, so a due one is no reason to wake up.
+  [[nodiscard]] Instant next_deadline() const {
+    return is_sending_ ? state_.dead_at() : std::min(next_ping_, state_.dead_at());
+  }
   Round& filling() { return rounds_[filling_]; }
   Round& sending() { return rounds_[1 - filling_]; }
 
@@ -216,7 +220,7 @@ void Outbound<Io>::ingest(std::size_t slot_index, int result, Instant now) {
 
 template <IoPort Io>
 void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now) {
-  if (const auto reason = options_.admission->admit_outbound(meta, packet)) {
+  if (const auto reason = options_.admission->admit_outbound(meta, packet)) {  // P-61, P-62
     drops_.count(*reason);
     return free_slot(slot_index);
   }
@@ -224,7 +228,7 @@ void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packe
   DirectionCounters::add(state_.outbound.packet_bytes, packet.size());
   if (is_super(meta.kind)) DirectionCounters::add(state_.outbound.super_packets, 1);
 
-  if (needs_segmentation(meta)) {
+  if (needs_segmentation(meta)) {  // P-36
     segment_and_pack(meta, packet, now);
     return free_slot(slot_index);
   }
@@ -232,7 +236,7 @@ void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packe
     pack(meta, packet, now);
     return free_slot(slot_index);
   }
-  close_pack(now);  // order: what came before goes before
+  close_pack(now);  // order: what came before goes before. P-35: a packet is in one record, whole
   pack_item_header(std::span<Byte, item_header_bytes>(packet.data() - item_header_bytes, item_header_bytes), meta, packet.size());
   filling().slots.push_back(slot_index);
   seal(RecordType::data,
@@ -273,14 +277,14 @@ void Outbound<Io>::close_pack(Instant now) {
 template <IoPort Io>
 void Outbound<Io>::segment_and_pack(PacketMeta meta, ByteSpan packet, Instant now) {
   DirectionCounters::add(state_.outbound.segmented, 1);
-  std::size_t arena_left = arena_reserve;
+  std::size_t& used = filling().segmented;  // the rest of the arena is for what else the burst has brought
   const auto cut = segment(meta, packet, segments_, [&](ByteView piece) {
     const std::size_t cost = piece.size() + item_header_bytes + record_overhead_bytes;
-    if (cost > arena_left || pack_end_ + cost > filling().arena.size() - 4 * (options_.tun_mtu + 64)) {
+    if (used + cost > arena_reserve) {
       drops_.count(DropReason::device_full);
       return;
     }
-    arena_left -= cost;
+    used += cost;
     pack(PacketMeta{}, piece, now);
   });
   if (!cut) drops_.count(cut.error());
@@ -337,7 +341,7 @@ void Outbound<Io>::add_control(RecordType type, ByteView payload, Instant now) {
 template <IoPort Io>
 void Outbound<Io>::add_due_control(Instant now) {
   if (is_sending_) return;  // the round being filled is bounded; what is due waits for the next
-  while (const auto stamp = state_.pongs_wanted.pop()) {
+  while (const auto stamp = state_.pongs_wanted.pop()) {  // P-42
     store_be64(ping_.data(), *stamp);
     add_control(RecordType::pong, ping_, now);
   }
@@ -346,7 +350,7 @@ void Outbound<Io>::add_due_control(Instant now) {
   add_control(RecordType::ping, ping_, now);
   Byte jitter = 0;
   crypto::fill_random(ByteSpan(&jitter, 1));
-  next_ping_ = now + std::chrono::milliseconds(800) + std::chrono::microseconds(jitter * 1569);  // 0.8 s .. 1.2 s
+  next_ping_ = now + state_.times.ping / 5 * 4 + state_.times.ping / 5 * 2 * jitter / 255;  // P-41
 }
 
 // --- O5 send ---
@@ -373,6 +377,7 @@ void Outbound<Io>::finish_send(int result) {
   round.slots.clear();
   round.records.clear();
   round.arena_used = 0;
+  round.segmented = 0;
   round.wire_bytes = 0;
 }
 
@@ -380,11 +385,11 @@ void Outbound<Io>::finish_send(int result) {
 
 template <IoPort Io>
 LaneEnd Outbound<Io>::say_goodbye(Instant now) {
-  const Instant until = now + goodbye_patience;
+  const Instant until = now + state_.times.patience;
   if (is_sending_ && drain(until) != LaneEnd::running) return LaneEnd::local_stop;
   std::array<Byte, goodbye_bytes> payload{state_.stop_reason.load(std::memory_order_relaxed)};
   store_be64(payload.data() + 1, sealer_.counter());
-  add_control(RecordType::goodbye, payload, now);
+  add_control(RecordType::goodbye, payload, now);  // P-47: the last record
   start_send();
   drain(until);
   return LaneEnd::local_stop;

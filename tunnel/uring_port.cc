@@ -50,7 +50,14 @@ struct UringPort::State {
   bool is_ring_open{false};
 
   ~State() {
-    if (is_ring_open) ::io_uring_queue_exit(&ring);
+    if (!is_ring_open) return;
+    // The exit alone is carried out later, by the kernel on its own time: until then a packet could still be written
+    // into memory that its owner has given back.
+    io_uring_sync_cancel_reg all{};
+    all.flags = IORING_ASYNC_CANCEL_ANY;
+    all.timeout = {.tv_sec = 1, .tv_nsec = 0};
+    ::io_uring_register_sync_cancel(&ring, &all);
+    ::io_uring_queue_exit(&ring);
   }
 
   io_uring_sqe& next(std::uint64_t tag) {
