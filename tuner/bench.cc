@@ -80,7 +80,8 @@ Result<TrialPlan> trial_plan_from_json(const Json& value) {
 
 namespace {
 
-// A server that has just ended a test may still be closing it, at most as long as it waits for a silent path.
+// A server that has just ended a test may still be closing it, at most as long as it waits for a
+// silent path.
 constexpr Milliseconds busy_patience = silence_max + Milliseconds(2'000);
 
 Result<ProbeResult> run_when_free(const ProbeClientOptions& client, const ProbeRequest& request,

@@ -18,6 +18,8 @@ using Stream = asio::generic::stream_protocol;
 namespace {
 
 constexpr Milliseconds write_patience{5'000};
+constexpr Milliseconds accept_pause{
+    100};  // after an accept that failed, for want of descriptors say
 
 tl::unexpected<Error> fail_asio(const error_code& error, const std::string& what) {
   if (error == asio::error::eof)
@@ -194,6 +196,7 @@ struct ControlListener::State {
   ControlAddress address;
   std::shared_ptr<asio::io_context> io = std::make_shared<asio::io_context>(1);
   asio::basic_socket_acceptor<Stream> acceptor;
+  asio::steady_timer pause{*io};
   std::optional<Stream::socket> waiting;  // came while nobody was served
   std::weak_ptr<ControlLine::State> served;
   std::size_t others{0};  // being told `busy` right now
@@ -221,17 +224,26 @@ void turn_away(const std::shared_ptr<ControlListener::State>& state, Stream::soc
                     });
 }
 
+void start_accepting(const std::shared_ptr<ControlListener::State>& state);
+
+void pause_accepting(const std::shared_ptr<ControlListener::State>& state) {
+  state->pause.expires_after(accept_pause);
+  state->pause.async_wait([weak = std::weak_ptr(state)](const error_code& error) {
+    const auto self = weak.lock();
+    if (self && !error) start_accepting(self);
+  });
+}
+
 void start_accepting(const std::shared_ptr<ControlListener::State>& state) {
   state->acceptor.async_accept(
       [weak = std::weak_ptr(state)](const error_code& error, Stream::socket peer) {
         const auto self = weak.lock();
         if (!self || error == asio::error::operation_aborted) return;
-        if (!error) {
-          if (self->served.expired() && !self->waiting) {
-            self->waiting = std::move(peer);
-          } else {
-            turn_away(self, std::move(peer));
-          }
+        if (error) return pause_accepting(self);
+        if (self->served.expired() && !self->waiting) {
+          self->waiting = std::move(peer);
+        } else {
+          turn_away(self, std::move(peer));
         }
         start_accepting(self);
       });

@@ -47,20 +47,36 @@ auto inside(const std::string& space, Action action) {
 const IpAddress near_address = *IpAddress::parse("10.199.0.1");
 const IpAddress far_address = *IpAddress::parse("10.199.0.2");
 
-// Two namespaces and the veth between them; a server in the far one.
+// Two namespaces, removed whatever happens.
+struct Spaces {
+  Spaces() {
+    if (::geteuid() != 0) FAIL("this test makes network namespaces: run it as root");
+    for (const std::string& space : {near, far})
+      must_run({"ip", "netns", "add", space});
+  }
+  ~Spaces() {
+    for (const std::string& space : {near, far}) {
+      static_cast<void>(run_process({"ip", "netns", "del", space}));
+    }
+  }
+  Spaces(const Spaces&) = delete;
+  Spaces& operator=(const Spaces&) = delete;
+
+  const std::string near{"lttuner-" + std::to_string(::getpid()) + "-a"};
+  const std::string far{"lttuner-" + std::to_string(::getpid()) + "-b"};
+};
+
+// The veth between them, and a server in the far one.
 class Line {
  public:
   Line() {
-    if (::geteuid() != 0) FAIL("this test makes network namespaces: run it as root");
-    for (const std::string& space : {near_, far_})
-      must_run({"ip", "netns", "add", space});
-    must_run({"ip", "link", "add", "line", "netns", near_, "type", "veth", "peer", "name", "line",
-              "netns", far_});
-    set_up(near_, "10.199.0.1/24");
-    set_up(far_, "10.199.0.2/24");
+    must_run({"ip", "link", "add", "line", "netns", near(), "type", "veth", "peer", "name", "line",
+              "netns", far()});
+    set_up(near(), "10.199.0.1/24");
+    set_up(far(), "10.199.0.2/24");
     ::unlink(control_.c_str());
     server_ = std::jthread([this](const std::stop_token& stop) {
-      enter(far_);
+      enter(far());
       Log log = Log::silent();
       auto server = ProbeServer::create({.control = {.unix_path = control_}}, log);
       is_listening_ = server.has_value() ? 1 : -1;
@@ -70,22 +86,14 @@ class Line {
     is_listening_.wait(0);
     REQUIRE(is_listening_ == 1);
   }
-  ~Line() {
-    server_.request_stop();
-    server_.join();
-    for (const std::string& space : {near_, far_})
-      static_cast<void>(run_process({"ip", "netns", "del", space}));
-  }
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
 
   Result<ProbeResult> probe(ProbeRequest request) const {
     request.data = far_address;
-    return inside(near_, [&] { return run_probe({.control = {.unix_path = control_}}, request); });
+    return inside(near(), [&] { return run_probe({.control = {.unix_path = control_}}, request); });
   }
 
-  [[nodiscard]] const std::string& near() const { return near_; }
-  [[nodiscard]] const std::string& far() const { return far_; }
+  [[nodiscard]] const std::string& near() const { return spaces_.near; }
+  [[nodiscard]] const std::string& far() const { return spaces_.far; }
 
  private:
   static void set_up(const std::string& space, const std::string& address) {
@@ -94,11 +102,10 @@ class Line {
     must_run({"ip", "-n", space, "link", "set", "lo", "up"});
   }
 
-  std::string near_{"lttuner-" + std::to_string(::getpid()) + "-a"};
-  std::string far_{"lttuner-" + std::to_string(::getpid()) + "-b"};
+  const Spaces spaces_;
   std::string control_{std::string(LINKTUNE_BINARY_DIR) + "/probe_netns_test.sock"};
   std::atomic<int> is_listening_{0};
-  std::jthread server_;
+  std::jthread server_;  // ends before the namespaces go
 };
 
 void limit(const std::string& space, const std::string& rate) {
