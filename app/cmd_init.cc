@@ -21,11 +21,14 @@ tl::unexpected<Error> bad_option(std::string_view option, std::string_view what)
   return fail(Errc::invalid, std::string(option) + ": " + std::string(what));
 }
 
-Result<std::vector<Prefix>> read_prefixes(std::string_view option, const std::vector<std::string>& texts) {
+Result<std::vector<Prefix>> read_prefixes(std::string_view option,
+                                          const std::vector<std::string>& texts) {
   std::vector<Prefix> prefixes;
   for (const std::string& text : texts) {
     const auto prefix = Prefix::parse(text);
-    if (!prefix) return bad_option(option, "`" + text + "` is not a network; write ADDRESS/LENGTH, such as 10.1.0.0/16");
+    if (!prefix)
+      return bad_option(
+          option, "`" + text + "` is not a network; write ADDRESS/LENGTH, such as 10.1.0.0/16");
     prefixes.push_back(*prefix);
   }
   return prefixes;
@@ -33,11 +36,14 @@ Result<std::vector<Prefix>> read_prefixes(std::string_view option, const std::ve
 
 Result<Prefix> read_tunnel(std::string_view option, const std::string& text) {
   const auto prefix = Prefix::parse(text);
-  if (!prefix) return bad_option(option, "`" + text + "` is not an address with its length; write 10.77.0.1/30");
+  if (!prefix)
+    return bad_option(option,
+                      "`" + text + "` is not an address with its length; write 10.77.0.1/30");
   return *prefix;
 }
 
-/// The address that differs in the last bit but one way or the other, so that both stay usable in a /30.
+/// The address that differs in the last bit but one way or the other, so that both stay usable in a
+/// /30.
 Prefix neighbour(const Prefix& own) {
   const auto moved = [&](int step) {
     Prefix other = own;
@@ -49,8 +55,9 @@ Prefix neighbour(const Prefix& own) {
     return other;
   };
   const Prefix next = moved(1);
-  const bool next_is_usable = own.contains(next.address) &&
-                              (own.length + 1 >= own.address.bit_length() || own.contains(moved(2).address));
+  const bool next_is_usable =
+      own.contains(next.address) &&
+      (own.length + 1 >= own.address.bit_length() || own.contains(moved(2).address));
   return next_is_usable ? next : moved(-1);
 }
 
@@ -59,8 +66,10 @@ Prefix neighbour(const Prefix& own) {
 Result<SitePair> plan_pair(const InitPairOptions& options) {
   const auto endpoint = Endpoint::parse(options.endpoint);
   if (!endpoint) {
-    return bad_option("--endpoint", "`" + options.endpoint + "` is not ADDRESS:PORT; write where the offsite site reaches "
-                                                             "the office, such as 203.0.113.5:5198");
+    return bad_option("--endpoint",
+                      "`" + options.endpoint +
+                          "` is not ADDRESS:PORT; write where the offsite site reaches "
+                          "the office, such as 203.0.113.5:5198");
   }
   LT_TRY(const auto lan, read_prefixes("--lan", options.lan));
   LT_TRY(const auto peer_lan, read_prefixes("--peer-lan", options.peer_lan));
@@ -123,7 +132,8 @@ Status check_pair(const SitePair& pair) {
 
 namespace {
 
-Status write_site(const LinkConfig& config, const crypto::Identity& identity, const SiteFiles& files, NewFiles& made) {
+Status write_site(const LinkConfig& config, const crypto::Identity& identity,
+                  const SiteFiles& files, NewFiles& made) {
   LT_CHECK(identity.save(files.key_path));
   made.add(files.key_path);
   LT_CHECK(made.add_file(files.config_path, configs::write_link_config(config), config_mode));
@@ -132,8 +142,10 @@ Status write_site(const LinkConfig& config, const crypto::Identity& identity, co
   return {};
 }
 
-SiteFiles files_of(const std::string& folder, const std::string& site, const crypto::Identity& identity) {
-  return {folder + "/" + site + ".toml", folder + "/" + site + ".key", crypto::public_key_text(identity.public_key())};
+SiteFiles files_of(const std::string& folder, const std::string& site,
+                   const crypto::Identity& identity) {
+  return {folder + "/" + site + ".toml", folder + "/" + site + ".key",
+          crypto::public_key_text(identity.public_key())};
 }
 
 Json site_json(const SiteFiles& site) {
@@ -154,8 +166,8 @@ Result<InitPairReport> init_pair(const InitPairOptions& options) {
   const InitPairReport report{files_of(options.out, "office", office_identity),
                               files_of(options.out, "offsite", offsite_identity)};
   NewFiles made;
-  LT_CHECK(NewFiles::refuse_existing({report.office.config_path, report.office.key_path, report.offsite.config_path,
-                                      report.offsite.key_path}));
+  LT_CHECK(NewFiles::refuse_existing({report.office.config_path, report.office.key_path,
+                                      report.offsite.config_path, report.offsite.key_path}));
   LT_CHECK(made.add_folder(options.out));
   LT_CHECK(write_site(pair.office, office_identity, report.office, made));
   LT_CHECK(write_site(pair.offsite, offsite_identity, report.offsite, made));
@@ -176,14 +188,21 @@ Result<std::string> pubkey(const std::string& path) {
 
 std::string init_text(const InitPairReport& report) {
   return "A pair of sites is ready.\n"
-         "  here:      " + report.office.config_path + ", " + report.office.key_path + "\n"
-         "  off-site:  " + report.offsite.config_path + ", " + report.offsite.key_path + "\n"
-         "Move the two off-site files to the other machine (the key by a safe way, mode 0600), then on each:\n"
+         "  here:      " +
+         report.office.config_path + ", " + report.office.key_path +
+         "\n"
+         "  off-site:  " +
+         report.offsite.config_path + ", " + report.offsite.key_path +
+         "\n"
+         "Move the two off-site files to the other machine (the key by a safe way, mode 0600), "
+         "then on each:\n"
          "  linktune up --config FILE\n";
 }
 
 Json init_json(const InitPairReport& report) {
-  return {{"schema", "linktune.init/1"}, {"office", site_json(report.office)}, {"offsite", site_json(report.offsite)}};
+  return {{"schema", "linktune.init.1"},
+          {"office", site_json(report.office)},
+          {"offsite", site_json(report.offsite)}};
 }
 
 }  // namespace lt::app

@@ -12,12 +12,12 @@ namespace lt::app {
 
 /// As the command line gives it; init_pair() reads the texts.
 struct InitPairOptions {
-  std::string out;                    // the folder; made when it is not there
-  std::string endpoint;               // ADDR:PORT where the offsite site reaches the office
-  std::vector<std::string> lan;       // networks behind the office
-  std::vector<std::string> peer_lan;  // networks behind the offsite site
+  std::string out;                     // the folder; made when it is not there
+  std::string endpoint;                // ADDR:PORT where the offsite site reaches the office
+  std::vector<std::string> lan;        // networks behind the office
+  std::vector<std::string> peer_lan;   // networks behind the offsite site
   std::string tunnel{"10.77.0.1/30"};  // the office's address in the tunnel
-  std::string peer_tunnel;            // empty: the address next to `tunnel`
+  std::string peer_tunnel;             // empty: the address next to `tunnel`
   std::string device{"lt0"};
   configs::NativeKnobs knobs{};
 };
@@ -30,7 +30,8 @@ struct SitePair {
 
 /// @error invalid: an option that cannot be read, by its name and with its cure
 [[nodiscard]] Result<SitePair> plan_pair(const InitPairOptions& options);
-/// @error invalid: what does not fit in a pair whose keys are set, by the name of the option it comes from
+/// @error invalid: what does not fit in a pair whose keys are set, by the name of the option it
+/// comes from
 [[nodiscard]] Status check_pair(const SitePair& pair);
 
 struct SiteFiles {
@@ -44,12 +45,15 @@ struct InitPairReport {
   SiteFiles offsite;
 };
 
-/// Writes office.toml, office.key, offsite.toml and offsite.key (keys 0600) into `out`. The office listens on all its
-/// addresses at the endpoint's port, the offsite site connects to the endpoint. All or nothing.
-/// @error invalid: an option, by its name and with its cure · exists: a file of the four is there; none is touched
+/// Writes office.toml, office.key, offsite.toml and offsite.key (keys 0600) into `out`. The office
+/// listens on all its addresses at the endpoint's port, the offsite site connects to the endpoint.
+/// All or nothing.
+/// @error invalid: an option, by its name and with its cure · exists: a file of the four is there;
+/// none is touched
 [[nodiscard]] Result<InitPairReport> init_pair(const InitPairOptions& options);
 
-/// Makes a private key of mode 0600. @return its public key, as text. @error exists: never overwrites
+/// Makes a private key of mode 0600. @return its public key, as text. @error exists: never
+/// overwrites
 [[nodiscard]] Result<std::string> keygen(const std::string& path);
 
 /// The public key of a private key's file, as text. @error as crypto::Identity::load

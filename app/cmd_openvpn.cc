@@ -1,5 +1,7 @@
 #include "app/cmd_openvpn.h"
 
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,57 +37,72 @@ constexpr std::string_view bound_udp = "link local (bound)";
 constexpr std::string_view bound_tcp = "Listening for incoming TCP";
 constexpr std::string_view how_to_install = "openvpn is not installed; run apt-get install openvpn";
 
-// A folder of our own that goes with everything in it.
-class ScratchFolder {
+// A secret as a file that never reaches a disk, for children that take nothing else.
+class MemoryFile {
  public:
-  static Result<ScratchFolder> create() {
-    std::string name = std::filesystem::temp_directory_path() / "linktune-openvpn-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, "cannot make a temporary folder");
-    return ScratchFolder(name);
+  static Result<MemoryFile> create(std::string_view text) {
+    Fd fd(::memfd_create("linktune", MFD_CLOEXEC));
+    if (!fd.is_open()) return fail_errno(errno, "cannot make a file in memory");
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      return fail_errno(errno, "cannot write a file in memory");
+    }
+    return MemoryFile(std::move(fd));
   }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchFolder& operator=(ScratchFolder&& other) noexcept {
-    std::swap(path_, other.path_);
-    return *this;
+  /// @pre for processes of this user, while this object lives
+  [[nodiscard]] std::string path() const {
+    return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
   }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
+  explicit MemoryFile(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
 };
 
-// --- the test bed: two network namespaces without names, that live as long as a child of ours ---
+// --- the test bed ---
 
-class Namespace {
+// A network namespace without a name, and a /tmp of its own in memory. Both live as long as a child
+// of ours, which the kernel ends with us: nothing is left, whatever ends this program.
+class Room {
  public:
-  static Result<Namespace> create(SteadyTime deadline) {
-    Namespace made;
-    LT_TRY(made.holder_, Child::start({.argv = {"unshare", "--net", "--", "sleep", "infinity"}, .output_path = {}}));
-    std::error_code ignored;
-    const auto outside = std::filesystem::read_symlink("/proc/self/ns/net", ignored);
-    while (std::filesystem::read_symlink("/proc/" + made.pid() + "/ns/net", ignored) == outside) {
-      if (!made.holder_.is_running()) return fail(Errc::not_permitted, "this machine does not let us make a network namespace");
-      if (std::chrono::steady_clock::now() > deadline) return fail(Errc::timed_out, "no network namespace came up");
+  static Result<Room> create(SteadyTime deadline) {
+    Room made;
+    LT_TRY(made.holder_, Child::start({.argv = {"unshare", "--net", "--mount", "--propagation",
+                                                "private", "--", "sleep", "infinity"},
+                                       .output_path = {}}));
+    // Only once it sleeps, all of it is private: a mount before that could reach the machine's own.
+    while (trim(read_file("/proc/" + made.pid() + "/comm", 64).value_or("")) != "sleep") {
+      if (!made.holder_.is_running()) {
+        return fail(Errc::not_permitted,
+                    "this machine does not let us make network namespaces; use --no-check");
+      }
+      if (std::chrono::steady_clock::now() > deadline) {
+        return fail(Errc::timed_out, "no network namespace came up");
+      }
       std::this_thread::sleep_for(milliseconds(1));
     }
+    auto mounted = run_checked(made.inside(
+        {"mount", "-t", "tmpfs", "-o", "mode=0700,size=16m", "linktune", made.path_inside("")}));
+    if (!mounted) return fail(std::move(mounted).error());
     return made;
   }
 
   [[nodiscard]] std::string pid() const { return std::to_string(holder_.pid()); }
+  /// A file of the room, as those inside and as we name it.
+  [[nodiscard]] std::string path_inside(const std::string& name) const { return "/tmp/" + name; }
+  [[nodiscard]] std::string path_outside(const std::string& name) const {
+    return "/proc/" + pid() + "/root" + path_inside(name);
+  }
   [[nodiscard]] Argv inside(const Argv& argv) const {
-    Argv whole{"nsenter", "--target", pid(), "--net", "--"};
+    Argv whole{"nsenter", "--target", pid(), "--net", "--mount", "--"};
     whole.insert(whole.end(), argv.begin(), argv.end());
     return whole;
   }
   /// "addr add ..." and the like, as words of one text.
   [[nodiscard]] Status ip(const std::string& words) const {
     Argv argv{"ip"};
-    for (const std::string_view word : split(words, ' ')) argv.emplace_back(word);
+    for (const std::string_view word : split(words, ' ')) {
+      argv.emplace_back(word);
+    }
     auto done = run_checked(inside(argv));
     if (!done) return fail(std::move(done).error());
     return {};
@@ -107,16 +124,19 @@ bool is_free(const Prefix& prefix, const OpenVpnSites& sites) {
   return true;
 }
 
-/// A /30 (or /126) for the veth pair, from the ranges that are set aside for tests (RFC 5737, RFC 2544, RFC 3849).
+/// A /30 (or /126) for the veth pair, from the ranges that are set aside for tests (RFC 5737, RFC
+/// 2544, RFC 3849).
 Result<Prefix> choose_outer(const OpenVpnSites& sites, Family family) {
   const std::vector<std::string> candidates =
-      family == Family::v4 ? std::vector<std::string>{"192.0.2.0/30", "198.51.100.0/30", "203.0.113.0/30", "198.18.0.0/30"}
+      family == Family::v4 ? std::vector<std::string>{"192.0.2.0/30", "198.51.100.0/30",
+                                                      "203.0.113.0/30", "198.18.0.0/30"}
                            : std::vector<std::string>{"2001:db8:6c74::/126", "2001:db8:1::/126"};
   for (const std::string& text : candidates) {
     const auto prefix = Prefix::parse(text);
     if (is_free(*prefix, sites)) return *prefix;
   }
-  return fail(Errc::invalid, "the networks of the sites take in every range that is set aside for tests");
+  return fail(Errc::invalid,
+              "the networks of the sites take in every range that is set aside for tests");
 }
 
 IpAddress nth(const Prefix& prefix, unsigned n) {
@@ -128,17 +148,22 @@ IpAddress nth(const Prefix& prefix, unsigned n) {
 
 /// An address inside `prefix`, as a host there would have it.
 IpAddress host_of(const Prefix& prefix) {
-  return prefix.length + 1 >= prefix.address.bit_length() ? prefix.network().address : nth(prefix, 1);
+  return prefix.length + 1 >= prefix.address.bit_length() ? prefix.network().address
+                                                          : nth(prefix, 1);
 }
 
-bool has_line(std::string_view text, std::string_view words) { return text.find(words) != std::string_view::npos; }
+bool has_line(std::string_view text, std::string_view words) {
+  return text.find(words) != std::string_view::npos;
+}
 
 std::string last_words(std::string_view log) {
   auto lines = split(trim(log), '\n');
   const std::size_t count_max = 3;
-  if (lines.size() > count_max) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count_max));
+  if (lines.size() > count_max)
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count_max));
   std::vector<std::string> words;
-  for (const std::string_view line : lines) words.push_back(printable(line, 200));
+  for (const std::string_view line : lines)
+    words.push_back(printable(line, 200));
   return words.empty() ? "its log is empty" : "its log ends: " + join(words, " | ");
 }
 
@@ -156,38 +181,41 @@ std::string replaced(std::string_view text, std::string_view option, const std::
 // One end while it runs.
 struct End {
   std::string role;
-  Namespace space;
-  std::string log_path;
+  Room room;
   Child openvpn;
 };
 
 class PairCheck {
  public:
-  PairCheck(const OpenVpnPair& pair, const OpenVpnSites& sites, const OpenVpnKnobs& knobs, SteadyTime deadline)
+  PairCheck(const OpenVpnPair& pair, const OpenVpnSites& sites, const OpenVpnKnobs& knobs,
+            SteadyTime deadline)
       : pair_(pair), sites_(sites), knobs_(knobs), deadline_(deadline) {}
 
   Status run() {
-    LT_TRY(ScratchFolder folder, ScratchFolder::create());
-    LT_TRY(End server, make_end("server", folder));
-    LT_TRY(End client, make_end("client", folder));
+    LT_TRY(End server, make_end("server"));
+    LT_TRY(End client, make_end("client"));
     LT_CHECK(join_ends(server, client));
-    LT_CHECK(write_files(folder));
-    LT_CHECK(start(server, folder));
+    LT_CHECK(write_server(server.room));
+    LT_CHECK(write_client(client.room));
+    LT_CHECK(start(server));
     // A point-to-point server is complete only when its client is.
     const std::string_view bound = knobs_.proto == OpenVpnProto::tcp ? bound_tcp : bound_udp;
-    LT_CHECK(wait_for(server, knobs_.mode == configs::OpenVpnMode::server ? completed : bound, {&server}));
-    LT_CHECK(start(client, folder));
+    const bool is_server_mode = knobs_.mode == configs::OpenVpnMode::server;
+    LT_CHECK(wait_for(server, is_server_mode ? completed : bound, {&server}));
+    LT_CHECK(start(client));
     LT_CHECK(wait_for(client, completed, {&client, &server}));
     LT_CHECK(wait_for(server, completed, {&client, &server}));
     LT_CHECK(ping_all(server, client));
+    client.openvpn.signal(SIGTERM);  // both at once: each takes its time to tell the other
+    server.openvpn.signal(SIGTERM);
     LT_CHECK(end(client));
     return end(server);
   }
 
  private:
-  Result<End> make_end(const std::string& role, const ScratchFolder& folder) {
-    LT_TRY(Namespace space, Namespace::create(deadline_));
-    return End{role, std::move(space), folder / (role + ".log"), {}};
+  Result<End> make_end(const std::string& role) const {
+    LT_TRY(Room room, Room::create(deadline_));
+    return End{role, std::move(room), {}};
   }
 
   Family outer_family() const {
@@ -198,13 +226,14 @@ class PairCheck {
   Status join_ends(const End& server, const End& client) {
     LT_TRY(const Prefix outer, choose_outer(sites_, outer_family()));
     server_address_ = nth(outer, 1).text();
-    LT_CHECK(server.space.ip("link add wan type veth peer name wan netns " + client.space.pid()));
-    const std::string tail = "/" + std::to_string(outer.length) + " dev wan" + (outer.address.family == Family::v6 ? " nodad" : "");
-    LT_CHECK(server.space.ip("addr add " + server_address_ + tail));
-    LT_CHECK(client.space.ip("addr add " + nth(outer, 2).text() + tail));
+    LT_CHECK(server.room.ip("link add wan type veth peer name wan netns " + client.room.pid()));
+    const std::string tail = "/" + std::to_string(outer.length) + " dev wan" +
+                             (outer.address.family == Family::v6 ? " nodad" : "");
+    LT_CHECK(server.room.ip("addr add " + server_address_ + tail));
+    LT_CHECK(client.room.ip("addr add " + nth(outer, 2).text() + tail));
     for (const End* here : {&server, &client}) {
-      LT_CHECK(here->space.ip("link set lo up"));
-      LT_CHECK(here->space.ip("link set wan up"));
+      LT_CHECK(here->room.ip("link set lo up"));
+      LT_CHECK(here->room.ip("link set wan up"));
     }
     LT_CHECK(add_hosts(server, sites_.server));
     return add_hosts(client, sites_.client);
@@ -213,29 +242,39 @@ class PairCheck {
   static Status add_hosts(const End& here, const OpenVpnSite& site) {
     for (const Prefix& prefix : site.local_prefixes) {
       const IpAddress host = host_of(prefix);
-      LT_CHECK(here.space.ip("addr add " + host.text() + "/" + std::to_string(host.bit_length()) + " dev lo"));
+      LT_CHECK(here.room.ip("addr add " + host.text() + "/" + std::to_string(host.bit_length()) +
+                            " dev lo"));
     }
     return {};
   }
 
-  Status write_files(const ScratchFolder& folder) {
-    std::string server = replaced(pair_.server, "local", "local " + server_address_);
-    server = replaced(server, "client-config-dir", "client-config-dir " + (folder / "ccd"));
-    const std::string remote = "remote " + server_address_ + " " + std::to_string(sites_.server.endpoint.port);
-    LT_CHECK(write_file(folder / "server.conf", server, secret_mode));
-    LT_CHECK(write_file(folder / "client.conf", replaced(pair_.client, "remote", remote), secret_mode));
+  Status write_server(const Room& room) const {
+    std::string text = replaced(pair_.server, "local", "local " + server_address_);
+    text = replaced(text, "client-config-dir", "client-config-dir " + room.path_inside("ccd"));
+    LT_CHECK(write_file(room.path_outside("pair.conf"), text, secret_mode));
     if (!pair_.client_config) return {};
-    if (::mkdir((folder / "ccd").c_str(), 0700) != 0) return fail_errno(errno, "cannot make a temporary folder");
-    return write_file(folder / ("ccd/" + sites_.client.name), *pair_.client_config, secret_mode);
+    const std::string folder = room.path_outside("ccd");
+    if (::mkdir(folder.c_str(), 0700) != 0) return fail_errno(errno, "cannot make " + folder);
+    return write_file(folder + "/" + sites_.client.name, *pair_.client_config, secret_mode);
   }
 
-  Status start(End& here, const ScratchFolder& folder) {
-    const Argv argv = here.space.inside({"openvpn", "--config", folder / (here.role + ".conf")});
-    LT_TRY(here.openvpn, Child::start({.argv = argv, .output_path = here.log_path}));
+  Status write_client(const Room& room) const {
+    const std::string port = std::to_string(sites_.server.endpoint.port);
+    const std::string remote = "remote " + server_address_ + " " + port;
+    return write_file(room.path_outside("pair.conf"), replaced(pair_.client, "remote", remote),
+                      secret_mode);
+  }
+
+  static Status start(End& here) {
+    const Argv argv = here.room.inside({"openvpn", "--config", here.room.path_inside("pair.conf")});
+    LT_TRY(here.openvpn,
+           Child::start({.argv = argv, .output_path = here.room.path_outside("log")}));
     return {};
   }
 
-  static std::string log_of(const End& here) { return read_file(here.log_path, 4 << 20).value_or(""); }
+  static std::string log_of(const End& here) {
+    return read_file(here.room.path_outside("log"), 4 << 20).value_or("");
+  }
 
   tl::unexpected<Error> complain(Errc code, const End& here, const std::string& what) const {
     return fail(code, "the OpenVPN " + here.role + " " + what + "; " + last_words(log_of(here)));
@@ -258,21 +297,24 @@ class PairCheck {
     for (const Prefix& at_server : sites_.server.tunnel_addresses) {
       for (const Prefix& at_client : sites_.client.tunnel_addresses) {
         if (at_server.address.family != at_client.address.family) continue;
-        LT_CHECK(ping_both_ways(server, client, at_server.address, at_client.address, "through the tunnel"));
+        LT_CHECK(ping_both_ways(server, client, at_server.address, at_client.address,
+                                "through the tunnel"));
       }
     }
     for (const Prefix& behind_server : sites_.server.local_prefixes) {
       for (const Prefix& behind_client : sites_.client.local_prefixes) {
         if (behind_server.address.family != behind_client.address.family) continue;
-        LT_CHECK(ping_both_ways(server, client, host_of(behind_server), host_of(behind_client), "between the networks behind it"));
+        LT_CHECK(ping_both_ways(server, client, host_of(behind_server), host_of(behind_client),
+                                "between the networks behind it"));
       }
     }
     return {};
   }
 
-  // Small packets first, since the far end may still be a second behind; then packets that fill tun-mtu.
-  Status ping_both_ways(const End& server, const End& client, const IpAddress& at_server, const IpAddress& at_client,
-                        const std::string& where) {
+  // Small packets first, since the far end may still be a second behind; then packets that fill
+  // tun-mtu.
+  Status ping_both_ways(const End& server, const End& client, const IpAddress& at_server,
+                        const IpAddress& at_client, const std::string& where) {
     const std::size_t headers = at_server.family == Family::v4 ? 20 + 8 : 40 + 8;
     for (const std::size_t payload : {std::size_t{56}, knobs_.tun_mtu - headers}) {
       LT_CHECK(ping(client, at_client, at_server, payload, where));
@@ -281,20 +323,39 @@ class PairCheck {
     return {};
   }
 
-  Status ping(const End& from, const IpAddress& source, const IpAddress& target, std::size_t payload, const std::string& where) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(deadline_ - std::chrono::steady_clock::now());
+  Status ping(const End& from, const IpAddress& source, const IpAddress& target,
+              std::size_t payload, const std::string& where) {
+    const auto left =
+        std::chrono::ceil<std::chrono::seconds>(deadline_ - std::chrono::steady_clock::now());
     const std::string seconds = std::to_string(std::max<std::int64_t>(1, left.count()));
-    const Argv argv{"ping", "-n", "-q", "-M", "do", "-c", "1", "-i", "0.2", "-w", seconds, "-s", std::to_string(payload),
-                    "-I", source.text(), target.text()};
-    LT_TRY(const ProcessOutput done, run_process(from.space.inside(argv), {.deadline = left + std::chrono::seconds(5)}));
+    const Argv argv{"ping",
+                    "-n",
+                    "-q",
+                    "-M",
+                    "do",
+                    "-c",
+                    "1",
+                    "-i",
+                    "0.2",
+                    "-w",
+                    seconds,
+                    "-s",
+                    std::to_string(payload),
+                    "-I",
+                    source.text(),
+                    target.text()};
+    LT_TRY(const ProcessOutput done,
+           run_process(from.room.inside(argv), {.deadline = left + std::chrono::seconds(5)}));
     if (done.exit_code == 0) return {};
-    return complain(Errc::timed_out, from, "gets no echo of " + std::to_string(payload) + " bytes " + where + " from " +
-                                               target.text());
+    return complain(Errc::timed_out, from,
+                    "gets no echo of " + std::to_string(payload) + " bytes " + where + " from " +
+                        target.text());
   }
 
   Status end(End& here) {
     const int code = here.openvpn.end(std::chrono::seconds(5));
-    if (code != 0) return complain(Errc::io, here, "did not end cleanly (" + std::to_string(code) + ")");
+    if (code != 0)
+      return complain(Errc::io, here, "did not end cleanly (" + std::to_string(code) + ")");
     return {};
   }
 
@@ -314,11 +375,15 @@ Result<SitePair> pair_from_configs(const OpenVpnExportOptions& options) {
   LT_TRY(auto first, configs::load_link_config(options.config));
   LT_TRY(auto second, configs::load_link_config(options.peer_config));
   if (first.listen.has_value() == second.listen.has_value()) {
-    return fail(Errc::invalid, options.config + " and " + options.peer_config + " are no pair; give one that listens and one that connects");
+    return fail(Errc::invalid, options.config + " and " + options.peer_config +
+                                   " are no pair; give one that listens and one that connects");
   }
   if (!first.listen) std::swap(first, second);
-  if (first.local_prefixes != second.peer_prefixes || first.peer_prefixes != second.local_prefixes) {
-    return fail(Errc::invalid, options.config + " and " + options.peer_config + " are no pair; [networks] local of one has to be peer of the other");
+  if (first.local_prefixes != second.peer_prefixes ||
+      first.peer_prefixes != second.local_prefixes) {
+    return fail(Errc::invalid,
+                options.config + " and " + options.peer_config +
+                    " are no pair; [networks] local of one has to be peer of the other");
   }
   SitePair pair{std::move(first), std::move(second)};
   // OpenVPN listens beside the native link: on its own port, unless told otherwise.
@@ -328,7 +393,9 @@ Result<SitePair> pair_from_configs(const OpenVpnExportOptions& options) {
 
 Result<SitePair> pair_from_addresses(const OpenVpnExportOptions& options) {
   if (options.endpoint.empty()) {
-    return fail(Errc::invalid, "the sites are missing; write --config FILE --peer-config FILE, or --endpoint ADDR:PORT --lan CIDR --peer-lan CIDR");
+    return fail(Errc::invalid,
+                "the sites are missing; write --config FILE --peer-config FILE, or --endpoint "
+                "ADDR:PORT --lan CIDR --peer-lan CIDR");
   }
   InitPairOptions init;
   init.endpoint = options.endpoint;
@@ -347,14 +414,17 @@ Result<SitePair> pair_from_addresses(const OpenVpnExportOptions& options) {
 Result<OpenVpnSites> sites_of(const OpenVpnExportOptions& options) {
   const bool by_configs = !options.config.empty() || !options.peer_config.empty();
   if (by_configs && !options.endpoint.empty()) {
-    return fail(Errc::invalid, "the sites are named twice; write --config and --peer-config, or --endpoint");
+    return fail(Errc::invalid,
+                "the sites are named twice; write --config and --peer-config, or --endpoint");
   }
   LT_TRY(SitePair pair, by_configs ? pair_from_configs(options) : pair_from_addresses(options));
   if (options.port) {
     if (*options.port == 0 || *options.port > 65535) {
-      return fail(Errc::invalid, "--port: " + std::to_string(*options.port) + " is not a port; write 1 to 65535");
+      return fail(Errc::invalid,
+                  "--port: " + std::to_string(*options.port) + " is not a port; write 1 to 65535");
     }
-    pair.office.listen->port = pair.offsite.connect->port = static_cast<std::uint16_t>(*options.port);
+    pair.office.listen->port = pair.offsite.connect->port =
+        static_cast<std::uint16_t>(*options.port);
   }
   const auto site_of = [](const configs::LinkConfig& config, const Endpoint& endpoint) {
     OpenVpnSite site;
@@ -364,12 +434,14 @@ Result<OpenVpnSites> sites_of(const OpenVpnExportOptions& options) {
     site.endpoint = endpoint;
     return site;
   };
-  return OpenVpnSites{site_of(pair.office, *pair.office.listen), site_of(pair.offsite, *pair.offsite.connect)};
+  return OpenVpnSites{site_of(pair.office, *pair.office.listen),
+                      site_of(pair.offsite, *pair.offsite.connect)};
 }
 
 Result<OpenVpnKnobs> knobs_of(const OpenVpnExportOptions& options) {
   OpenVpnKnobs knobs = options.recipe ? OpenVpnKnobs::owner_recipe() : OpenVpnKnobs{};
-  for (const auto& [name, text] : options.knobs) LT_CHECK(configs::set_knob(knobs, name, text));
+  for (const auto& [name, text] : options.knobs)
+    LT_CHECK(configs::set_knob(knobs, name, text));
   LT_CHECK(configs::validate(knobs));
   return knobs;
 }
@@ -388,15 +460,19 @@ Result<Target> target_of(const OpenVpnExportOptions& options) {
     target.version = *installed;
   } else {
     auto parsed = configs::parse_openvpn_version("OpenVPN " + options.target_version);
-    if (!parsed) return fail(Errc::invalid, "--for-version: `" + printable(options.target_version, 40) + "` is no version; write 2.6.14");
+    if (!parsed)
+      return fail(Errc::invalid, "--target-version: `" + printable(options.target_version, 40) +
+                                     "` is no version; write 2.6.14");
     target.version = *parsed;
   }
-  const bool is_same = installed && installed->major == target.version.major && installed->minor == target.version.minor;
+  const bool is_same = installed && installed->major == target.version.major &&
+                       installed->minor == target.version.minor;
   if (!options.check) {
     target.unchecked_because = "it was not asked for";
   } else if (!is_same) {
-    target.unchecked_because = "the files are for OpenVPN " + target.version.text() + ", and " +
-                               (installed ? "version " + installed->text() + " is installed" : "none is installed");
+    target.unchecked_because =
+        "the files are for OpenVPN " + target.version.text() + ", and " +
+        (installed ? "version " + installed->text() + " is installed" : "none is installed");
   }
   return target;
 }
@@ -406,7 +482,8 @@ Result<std::string> make_folder_path(const std::string& folder) {
   const auto path = std::filesystem::absolute(folder, error).lexically_normal();
   if (error) return fail(Errc::invalid, "--out: " + folder + " cannot be a folder");
   std::string text = path.string();
-  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  while (text.size() > 1 && text.back() == '/')
+    text.pop_back();
   return text;
 }
 
@@ -414,7 +491,8 @@ Result<std::string> make_folder_path(const std::string& folder) {
 
 Result<OpenVpnVersion> installed_openvpn_version() {
   if (!find_program("openvpn")) return fail(Errc::not_found, std::string(how_to_install));
-  LT_TRY(const ProcessOutput output, run_process({"openvpn", "--version"}));  // its exit code is 1 before 2.6
+  LT_TRY(const ProcessOutput output,
+         run_process({"openvpn", "--version"}));  // its exit code is 1 before 2.6
   return configs::parse_openvpn_version(output.out);
 }
 
@@ -427,24 +505,23 @@ Status give_openvpn_keys(OpenVpnSites& sites, unsigned days, bool with_tls_crypt
   }
   if (!with_tls_crypt) return {};
   if (!find_program("openvpn")) return fail(Errc::not_found, std::string(how_to_install));
-  LT_TRY(const ScratchFolder folder, ScratchFolder::create());
-  const std::string server = folder / "server.key";
-  const std::string client = folder / "client.key";
-  auto made = run_checked({"openvpn", "--genkey", "tls-crypt-v2-server", server});
-  if (made) made = run_checked({"openvpn", "--tls-crypt-v2", server, "--genkey", "tls-crypt-v2-client", client});
-  if (!made) return fail(std::move(made).error());
-  LT_TRY(sites.server.tls_crypt_v2, read_file(server, 64 << 10));
-  LT_TRY(sites.client.tls_crypt_v2, read_file(client, 64 << 10));
+  LT_TRY(sites.server.tls_crypt_v2, run_checked({"openvpn", "--genkey", "tls-crypt-v2-server"}));
+  LT_TRY(const MemoryFile key, MemoryFile::create(*sites.server.tls_crypt_v2));
+  LT_TRY(sites.client.tls_crypt_v2,
+         run_checked({"openvpn", "--tls-crypt-v2", key.path(), "--genkey", "tls-crypt-v2-client"}));
   return {};
 }
 
-Status check_openvpn_pair(const OpenVpnPair& pair, const OpenVpnSites& sites, const OpenVpnKnobs& knobs, milliseconds deadline) {
+Status check_openvpn_pair(const OpenVpnPair& pair, const OpenVpnSites& sites,
+                          const OpenVpnKnobs& knobs, milliseconds deadline) {
   if (::geteuid() != 0) {
-    return fail(Errc::not_permitted, "running the pair in network namespaces needs root; use sudo, or --no-check");
+    return fail(Errc::not_permitted,
+                "running the pair in network namespaces needs root; use sudo, or --no-check");
   }
   if (!find_program("openvpn")) return fail(Errc::not_found, std::string(how_to_install));
   if (::access("/dev/net/tun", R_OK | W_OK) != 0) {
-    return fail(Errc::not_found, "/dev/net/tun is missing; run modprobe tun, or give the container this device");
+    return fail(Errc::not_found,
+                "/dev/net/tun is missing; run modprobe tun, or give the container this device");
   }
   return PairCheck(pair, sites, knobs, std::chrono::steady_clock::now() + deadline).run();
 }
@@ -466,10 +543,14 @@ Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options) 
   LT_CHECK(NewFiles::refuse_existing({server_path, client_path, ccd_path}));
 
   LT_CHECK(give_openvpn_keys(sites, options.days, options.tls_crypt));
-  LT_TRY(const OpenVpnPair pair, configs::write_openvpn_pair(sites.server, sites.client, knobs, target.version));
+  LT_TRY(const OpenVpnPair pair,
+         configs::write_openvpn_pair(sites.server, sites.client, knobs, target.version));
   if (target.unchecked_because.empty()) LT_CHECK(check_openvpn_pair(pair, sites, knobs));
 
-  OpenVpnExportReport report{{server_path, client_path}, target.version, knobs, target.unchecked_because.empty(),
+  OpenVpnExportReport report{{server_path, client_path},
+                             target.version,
+                             knobs,
+                             target.unchecked_because.empty(),
                              target.unchecked_because};
   NewFiles made;
   LT_CHECK(made.add_folder(out));
@@ -486,26 +567,30 @@ Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options) 
 
 std::string export_text(const OpenVpnExportReport& report) {
   std::string text = "An OpenVPN " + report.version.text() + " pair is ready.\n";
-  for (const std::string& file : report.files) text += "  " + file + "\n";
-  for (const auto& [name, value] : configs::describe_changes(report.knobs)) text += "  " + name + " = " + value + "\n";
+  for (const std::string& file : report.files)
+    text += "  " + file + "\n";
+  for (const auto& [name, value] : configs::describe_changes(report.knobs))
+    text += "  " + name + " = " + value + "\n";
   if (report.is_checked) {
-    text += "Checked: both files ran in network namespaces of their own, and full-size packets went both ways.\n";
+    text +=
+        "Checked: both files ran in network namespaces of their own, and full-size packets went "
+        "both ways.\n";
   } else {
     text += "Not checked: " + report.unchecked_because + ".\n";
   }
-  text += "Move client.conf to the other machine by a safe way (mode 0600), then on each:\n  openvpn --config FILE\n";
+  text +=
+      "Move client.conf to the other machine by a safe way (mode 0600), then on each:\n  openvpn "
+      "--config FILE\n";
   return text;
 }
 
 Json export_json(const OpenVpnExportReport& report) {
   Json knobs = Json::object();
-  for (const auto& [name, value] : configs::describe(report.knobs)) knobs[name] = value;
-  return {{"schema", "linktune.openvpn-export/1"},
-          {"files", report.files},
-          {"version", report.version.text()},
-          {"knobs", knobs},
-          {"checked", report.is_checked},
-          {"unchecked_because", report.unchecked_because}};
+  for (const auto& [name, value] : configs::describe(report.knobs))
+    knobs[name] = value;
+  return {{"schema", "linktune.openvpn_export.1"}, {"files", report.files},
+          {"version", report.version.text()},      {"knobs", knobs},
+          {"checked", report.is_checked},          {"unchecked_because", report.unchecked_because}};
 }
 
 }  // namespace lt::app

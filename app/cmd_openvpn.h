@@ -22,23 +22,28 @@ struct OpenVpnSites {
   configs::OpenVpnSite client;
 };
 
-/// Gives both sites a certificate of their own, good for `days`, and, where `with_tls_crypt`, a tls-crypt-v2 key made by
-/// the installed openvpn. @error as crypto::make_self_signed and installed_openvpn_version
+/// Gives both sites a certificate of their own, good for `days`, and, where `with_tls_crypt`, a
+/// tls-crypt-v2 key made by the installed openvpn. @error as crypto::make_self_signed and
+/// installed_openvpn_version
 [[nodiscard]] Status give_openvpn_keys(OpenVpnSites& sites, unsigned days, bool with_tls_crypt);
 
-/// Starts both files with the installed openvpn in two network namespaces of their own, joined by a veth pair, and
-/// requires of both `Initialization Sequence Completed`, and of the tunnel: pings both ways, whole packets of tun-mtu both
-/// ways, and pings between the networks behind the sites. Nothing of it touches the machine's own interfaces or stays.
+/// Starts both files with the installed openvpn in two network namespaces of their own, joined by a
+/// veth pair, and requires of both `Initialization Sequence Completed`, and of the tunnel: pings
+/// both ways, whole packets of tun-mtu both ways, and pings between the networks behind the sites.
+/// Nothing of it touches the machine's own interfaces or stays.
 ///
-/// The files are run as they are but for the lines remote, local and client-config-dir, which name the test bed.
-/// @error not_permitted: not root · not_found: no openvpn, no /dev/net/tun · timed_out, closed: what did not work, with
+/// The files are run as they are but for the lines remote, local and client-config-dir, which name
+/// the test bed.
+/// @error not_permitted: not root · not_found: no openvpn, no /dev/net/tun · timed_out, closed:
+/// what did not work, with
 ///        the last words of OpenVPN's log
 /// @thread one that lives until the check ends: the kernel ends the children with it
-[[nodiscard]] Status check_openvpn_pair(const configs::OpenVpnPair& pair, const OpenVpnSites& sites,
-                                        const configs::OpenVpnKnobs& knobs,
-                                        std::chrono::milliseconds deadline = std::chrono::seconds(30));
+[[nodiscard]] Status check_openvpn_pair(
+    const configs::OpenVpnPair& pair, const OpenVpnSites& sites, const configs::OpenVpnKnobs& knobs,
+    std::chrono::milliseconds deadline = std::chrono::seconds(30));
 
-/// As the command line gives it. The sites come from two configs, or from an endpoint and networks as in `linktune init`.
+/// As the command line gives it. The sites come from two configs, or from an endpoint and networks
+/// as in `linktune init`.
 struct OpenVpnExportOptions {
   std::string out;          // the folder of server.conf and client.conf; made when it is not there
   std::string config;       // a site's config ...
@@ -51,9 +56,9 @@ struct OpenVpnExportOptions {
   std::optional<unsigned> port;  // instead of the configs' own port: 1194 is OpenVPN's
   bool recipe{false};            // begin with the jumbo recipe instead of OpenVPN's defaults
   std::vector<std::pair<std::string, std::string>> knobs;  // name and text, applied in order
-  std::string target_version;    // the OpenVPN the files are for; empty: the installed one
-  std::string install_dir;       // where the server's files will stand; empty: `out`
-  unsigned days{3650};           // of the certificates
+  std::string target_version;  // the OpenVPN the files are for; empty: the installed one
+  std::string install_dir;     // where the server's files will stand; empty: `out`
+  unsigned days{3650};         // of the certificates
   bool tls_crypt{true};
   bool check{true};
 };
@@ -66,8 +71,8 @@ struct OpenVpnExportReport {
   std::string unchecked_because;  // empty when checked
 };
 
-/// Writes server.conf and client.conf (0600), and ccd/<client> where the server needs it. They are checked first: a pair
-/// that does not work is not written. All or nothing.
+/// Writes server.conf and client.conf (0600), and ccd/<client> where the server needs it. They are
+/// checked first: a pair that does not work is not written. All or nothing.
 /// @error invalid: an option, with its cure · exists · as check_openvpn_pair
 [[nodiscard]] Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options);
 

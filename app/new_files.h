@@ -43,14 +43,18 @@ class NewFiles {
 inline NewFiles::~NewFiles() {
   if (is_kept_) return;
   std::error_code ignored;  // a folder that somebody else has put a file into stays
-  for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) std::filesystem::remove(*path, ignored);
+  for (auto path = paths_.rbegin(); path != paths_.rend(); ++path)
+    std::filesystem::remove(*path, ignored);
 }
 
 inline Status NewFiles::refuse_existing(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     struct stat ignored {};
     if (::lstat(path.c_str(), &ignored) == 0) {
-      return fail(Errc::exists, path + " exists already and is never overwritten; choose another folder, or move it away");
+      return fail(
+          Errc::exists,
+          path +
+              " exists already and is never overwritten; choose another folder, or move it away");
     }
     if (errno != ENOENT) return fail_errno(errno, "cannot look at " + path);
   }

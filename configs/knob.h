@@ -1,7 +1,9 @@
-// The knob table: every tunable number of the product, once, with its unit, range, default, reason and source.
+// The knob table: every tunable number of the product, once, with its unit, range, default, reason
+// and source.
 //
-// Five readers: TOML validation (toml_reader.cc), --help, the tuner's space, the OpenVPN writer, and the table in
-// docs/OPERATING.md. Values travel as text ("256KiB", "1500", "on", "unset") or as a KnobValue; both are checked here.
+// Five readers: TOML validation (toml_reader.cc), --help, the tuner's space, the OpenVPN writer,
+// and the table in docs/OPERATING.md. Values travel as text ("256KiB", "1500", "on", "unset") or as
+// a KnobValue; both are checked here.
 #pragma once
 
 #include <array>
@@ -22,8 +24,9 @@ namespace lt::configs {
 
 enum class Carrier : std::uint8_t { native, openvpn };
 
-/// How a knob's text reads. integer: "1500"; bytes: "262144", "256KiB", "4MiB"; packets: "500"; toggle: "on", "off";
-/// choice: one of `choices`; name: a word the kernel must know, `choices` are the usual ones.
+/// How a knob's text reads. integer: "1500"; bytes: "262144", "256KiB", "4MiB"; packets: "500";
+/// toggle: "on", "off"; choice: one of `choices`; name: a word the kernel must know, `choices` are
+/// the usual ones.
 enum class KnobType : std::uint8_t { integer, bytes, packets, toggle, choice, name };
 
 /// How far apart two values are: what the tuner steps by.
@@ -35,7 +38,8 @@ class Words {
   static constexpr std::size_t count_max = 8;
   constexpr Words() = default;
   constexpr Words(std::initializer_list<std::string_view> words) {
-    for (const std::string_view word : words) items_.at(count_++) = word;
+    for (const std::string_view word : words)
+      items_.at(count_++) = word;
   }
   [[nodiscard]] constexpr const std::string_view* begin() const { return items_.data(); }
   [[nodiscard]] constexpr const std::string_view* end() const { return items_.data() + count_; }
@@ -52,7 +56,7 @@ struct Knob {
   Carrier carrier{Carrier::native};
   KnobType type{KnobType::integer};
   std::string_view unit{};  // of a number: "B", "packets"; else empty
-  std::uint64_t min{0};   // of a number, in `unit`; both ends belong to the range
+  std::uint64_t min{0};     // of a number, in `unit`; both ends belong to the range
   std::uint64_t max{0};
   bool may_be_unset{false};  // takes "unset": somebody else decides
   Scale scale{Scale::linear};
@@ -98,7 +102,8 @@ using KnobValue = std::variant<Unset, std::uint64_t, bool, std::string>;
 [[nodiscard]] Result<std::string> get_knob(const NativeKnobs& knobs, std::string_view name);
 [[nodiscard]] Result<std::string> get_knob(const OpenVpnKnobs& knobs, std::string_view name);
 
-/// Every knob and its value, by short name ("mtu"), in the order of the table. Each pair goes back through set_knob.
+/// Every knob and its value, by short name ("mtu"), in the order of the table. Each pair goes back
+/// through set_knob.
 using KnobTexts = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] KnobTexts describe(const NativeKnobs& knobs);
 [[nodiscard]] KnobTexts describe(const OpenVpnKnobs& knobs);

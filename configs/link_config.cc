@@ -15,14 +15,16 @@ constexpr std::size_t site_length_max = 32;
 constexpr std::size_t device_length_max = 15;  // IFNAMSIZ is 16, with the final zero
 constexpr std::size_t host_length_max = 253;   // RFC 1035
 constexpr std::size_t path_length_max = 4095;  // PATH_MAX, with the final zero
-constexpr unsigned length_min = 8;            // of a prefix: no site owns more than a /8
+constexpr unsigned length_min = 8;             // of a prefix: no site owns more than a /8
 constexpr std::uint32_t ipv6_mtu_min = 1280;   // RFC 8200
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-std::string quoted(std::string_view text) { return "`" + printable(text, 80) + "`"; }
+std::string quoted(std::string_view text) {
+  return "`" + printable(text, 80) + "`";
+}
 
 std::string item(std::string_view key, std::size_t index) {
   return std::string(key) + "[" + std::to_string(index) + "]";
@@ -45,7 +47,8 @@ bool is_host_name(std::string_view host) {
   if (host.size() > host_length_max) return false;
   bool letters = false;
   for (const std::string_view label : split(host, '.')) {
-    if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
+    if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-')
+      return false;
     for (const char c : label) {
       if (!is_letter_or_digit(c) && c != '-' && c != '_') return false;
       letters = letters || (c < '0' || c > '9');
@@ -71,14 +74,17 @@ class FaultFinder {
   }
 
  private:
-  void add(std::string key, std::string what) { faults_.push_back({std::move(key), std::move(what)}); }
+  void add(std::string key, std::string what) {
+    faults_.push_back({std::move(key), std::move(what)});
+  }
 
   void check_site() {
     if (config_.site.empty()) {
       add("site", "the site has no name; write site = \"office\"");
     } else if (!is_site_name(config_.site)) {
-      add("site", quoted(config_.site) +
-                      " cannot name a site; write at most 32 letters, digits, dashes and underscores");
+      add("site",
+          quoted(config_.site) +
+              " cannot name a site; write at most 32 letters, digits, dashes and underscores");
     }
   }
 
@@ -92,20 +98,25 @@ class FaultFinder {
 
   void check_identity() {
     if (config_.key_path.empty()) {
-      add("identity.key", "there is no private key; write key = \"SITE.key\" below [identity] and make the file with "
-                          "`linktune keygen`");
+      add("identity.key",
+          "there is no private key; write key = \"SITE.key\" below [identity] and make the file "
+          "with "
+          "`linktune keygen`");
     }
     check_path("identity.key", config_.key_path);
     if (config_.peer_public_key == std::array<Byte, 32>{}) {
       add("identity.peer_public_key",
-          "the other site's public key is missing; write peer_public_key = \"ltpub-...\" below [identity], as "
+          "the other site's public key is missing; write peer_public_key = \"ltpub-...\" below "
+          "[identity], as "
           "`linktune pubkey` prints it there");
     } else if (config_.public_key == config_.peer_public_key) {
       add("identity.peer_public_key",
-          "the same public key stands for both sites; write the one that `linktune pubkey` prints at the other site");
+          "the same public key stands for both sites; write the one that `linktune pubkey` prints "
+          "at the other site");
     }
     if (!config_.psk_path) return;
-    if (config_.psk_path->empty()) add("identity.psk", "the path is empty; write the name of a file, or leave psk out");
+    if (config_.psk_path->empty())
+      add("identity.psk", "the path is empty; write the name of a file, or leave psk out");
     check_path("identity.psk", *config_.psk_path);
     if (!config_.psk_path->empty() && *config_.psk_path == config_.key_path) {
       add("identity.psk", "the private key is no pre-shared key; write the name of another file");
@@ -116,8 +127,9 @@ class FaultFinder {
     if (config_.listen && config_.connect) {
       add("link.connect", "a site either listens or connects; remove `listen` or `connect`");
     } else if (!config_.listen && !config_.connect) {
-      add("link", "the site neither listens nor connects; write listen = \"0.0.0.0:5198\" or connect = "
-                  "\"HOST:5198\" below [link]");
+      add("link",
+          "the site neither listens nor connects; write listen = \"0.0.0.0:5198\" or connect = "
+          "\"HOST:5198\" below [link]");
     }
     if (config_.listen) check_listen(*config_.listen);
     if (config_.connect) check_connect(*config_.connect);
@@ -127,10 +139,13 @@ class FaultFinder {
   void check_listen(const Endpoint& listen) {
     const auto address = IpAddress::parse(listen.host);
     if (!address) {
-      add("link.listen", quoted(listen.host) + " is not a numeric address; write \"0.0.0.0:PORT\", \"[::]:PORT\" or an "
-                                               "address of this machine");
+      add("link.listen",
+          quoted(listen.host) +
+              " is not a numeric address; write \"0.0.0.0:PORT\", \"[::]:PORT\" or an "
+              "address of this machine");
     } else if (special_kind(*address) == "a multicast address") {
-      add("link.listen", quoted(listen.host) + " is a multicast address; write an address of this machine");
+      add("link.listen",
+          quoted(listen.host) + " is a multicast address; write an address of this machine");
     }
     if (listen.port == 0) add("link.listen", "port 0 is not a port; write 1 to 65535");
   }
@@ -139,13 +154,15 @@ class FaultFinder {
     if (connect.port == 0) add("link.connect", "port 0 is not a port; write 1 to 65535");
     const auto address = IpAddress::parse(connect.host);
     if (!address && !is_host_name(connect.host)) {
-      add("link.connect", quoted(connect.host) + " is neither an address nor a host name; write HOST:PORT");
+      add("link.connect",
+          quoted(connect.host) + " is neither an address nor a host name; write HOST:PORT");
       return;
     }
     if (!address) return;
     const std::string_view kind = special_kind(*address);
     if (kind == "the unspecified address" || kind == "a multicast address") {
-      add("link.connect", quoted(connect.host) + " is " + std::string(kind) + "; write the other site's public address");
+      add("link.connect", quoted(connect.host) + " is " + std::string(kind) +
+                              "; write the other site's public address");
     }
   }
 
@@ -155,15 +172,20 @@ class FaultFinder {
       return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
     });
     if (device.empty() || device.size() > device_length_max) {
-      add("link.device", quoted(device) + " cannot name a device; write 1 to 15 characters, such as \"lt0\"");
-    } else if (!plain || device == "." || device == ".." || device == "lo" || device == "all" || device == "default") {
-      add("link.device", quoted(device) + " cannot name a device; write letters, digits, dashes and dots, such as \"lt0\"");
+      add("link.device",
+          quoted(device) + " cannot name a device; write 1 to 15 characters, such as \"lt0\"");
+    } else if (!plain || device == "." || device == ".." || device == "lo" || device == "all" ||
+               device == "default") {
+      add("link.device",
+          quoted(device) +
+              " cannot name a device; write letters, digits, dashes and dots, such as \"lt0\"");
     }
   }
 
   void check_tunnel() {
     if (config_.tunnel_addresses.empty()) {
-      add("tunnel.addresses", "the tunnel has no address; write addresses = [\"10.77.0.1/30\"] below [tunnel]");
+      add("tunnel.addresses",
+          "the tunnel has no address; write addresses = [\"10.77.0.1/30\"] below [tunnel]");
     }
     for (std::size_t i = 0; i < config_.tunnel_addresses.size(); ++i) {
       check_tunnel_address(item("tunnel.addresses", i), config_.tunnel_addresses[i]);
@@ -174,12 +196,15 @@ class FaultFinder {
     const unsigned bits = prefix.address.bit_length();
     const std::string_view kind = special_kind(prefix.address);
     if (!kind.empty()) {
-      add(key, prefix.text() + " is " + std::string(kind) + "; write a private address, such as 10.77.0.1/30");
+      add(key, prefix.text() + " is " + std::string(kind) +
+                   "; write a private address, such as 10.77.0.1/30");
     } else if (prefix.length == bits) {
-      add(key, prefix.text() + " leaves no room for the other site; write a shorter prefix, such as /" +
+      add(key, prefix.text() +
+                   " leaves no room for the other site; write a shorter prefix, such as /" +
                    std::to_string(bits - 2));
     } else if (prefix.length < length_min) {
-      add(key, prefix.text() + " takes in half the world; write a longer prefix, such as /" + std::to_string(bits - 2));
+      add(key, prefix.text() + " takes in half the world; write a longer prefix, such as /" +
+                   std::to_string(bits - 2));
     } else if (prefix.length < bits - 1 && !prefix.has_host_bits()) {
       add(key, prefix.text() + " is the network itself; write an address in it");
     } else if (prefix.address.family == Family::v4 && prefix.length < 31 && is_broadcast(prefix)) {
@@ -202,11 +227,14 @@ class FaultFinder {
       const Prefix& prefix = prefixes[i];
       const std::string_view kind = prefix.length < length_min ? "" : special_kind(prefix.address);
       if (prefix.length < length_min) {
-        add(item(list, i), prefix.text() + " takes in half the world; write the networks behind the site");
+        add(item(list, i),
+            prefix.text() + " takes in half the world; write the networks behind the site");
       } else if (prefix.has_host_bits()) {
-        add(item(list, i), prefix.text() + " has bits set behind its length; write " + prefix.network().text());
+        add(item(list, i),
+            prefix.text() + " has bits set behind its length; write " + prefix.network().text());
       } else if (!kind.empty()) {
-        add(item(list, i), prefix.text() + " is " + std::string(kind) + "; write a network of the site");
+        add(item(list, i),
+            prefix.text() + " is " + std::string(kind) + "; write a network of the site");
       }
     }
   }
@@ -222,9 +250,11 @@ class FaultFinder {
   // What takes in half the world is refused for that alone.
   std::vector<Area> areas() const {
     std::vector<Area> all;
-    const auto append = [&](std::string_view list, const std::vector<Prefix>& prefixes, bool is_routed) {
+    const auto append = [&](std::string_view list, const std::vector<Prefix>& prefixes,
+                            bool is_routed) {
       for (std::size_t i = 0; i < prefixes.size(); ++i) {
-        if (prefixes[i].length >= length_min) all.push_back({item(list, i), prefixes[i].network(), is_routed});
+        if (prefixes[i].length >= length_min)
+          all.push_back({item(list, i), prefixes[i].network(), is_routed});
       }
     };
     append("tunnel.addresses", config_.tunnel_addresses, true);
@@ -238,8 +268,8 @@ class FaultFinder {
     for (std::size_t late = 0; late < all.size(); ++late) {
       for (std::size_t early = 0; early < late; ++early) {
         if (!all[late].prefix.overlaps(all[early].prefix)) continue;
-        add(all[late].key, all[late].prefix.text() + " overlaps " + all[early].prefix.text() + " of " + all[early].key +
-                               "; write networks that share no address");
+        add(all[late].key, all[late].prefix.text() + " overlaps " + all[early].prefix.text() +
+                               " of " + all[early].key + "; write networks that share no address");
         break;
       }
     }
@@ -247,7 +277,8 @@ class FaultFinder {
     if (config_.listen) check_endpoint("link.listen", config_.listen->host, all);
   }
 
-  void check_endpoint(const std::string& key, const std::string& host, const std::vector<Area>& all) {
+  void check_endpoint(const std::string& key, const std::string& host,
+                      const std::vector<Area>& all) {
     const auto address = IpAddress::parse(host);
     if (!address) return;
     for (const Area& area : all) {
@@ -269,7 +300,8 @@ class FaultFinder {
       return area.prefix.address.family == Family::v6;
     });
     if (any_v6 && config_.knobs.mtu < ipv6_mtu_min) {
-      add("native.mtu", std::to_string(config_.knobs.mtu) + " is too small for IPv6; write 1280 or more");
+      add("native.mtu",
+          std::to_string(config_.knobs.mtu) + " is too small for IPv6; write 1280 or more");
     }
   }
 
@@ -281,20 +313,25 @@ class FaultFinder {
 
 bool is_site_name(std::string_view text) {
   return !text.empty() && text.size() <= site_length_max && text.front() != '-' &&
-         std::all_of(text.begin(), text.end(), [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; });
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; });
 }
 
-std::vector<Fault> faults_of(const LinkConfig& config) { return FaultFinder(config).run(); }
+std::vector<Fault> faults_of(const LinkConfig& config) {
+  return FaultFinder(config).run();
+}
 
 Status validate(const LinkConfig& config) {
   std::vector<std::string> lines;
-  for (const Fault& fault : faults_of(config)) lines.push_back(fault.key + ": " + fault.what);
+  for (const Fault& fault : faults_of(config))
+    lines.push_back(fault.key + ": " + fault.what);
   if (lines.empty()) return {};
   return fail(Errc::invalid, join(lines, "\n"));
 }
 
 Result<std::array<Byte, 32>> parse_public_key(std::string_view text) {
-  constexpr std::string_view cure = "; write ltpub- and 44 characters, as `linktune pubkey` prints them";
+  constexpr std::string_view cure =
+      "; write ltpub- and 44 characters, as `linktune pubkey` prints them";
   if (!text.starts_with(public_key_prefix)) {
     return fail(Errc::invalid, "this is not a public key" + std::string(cure));
   }
@@ -304,10 +341,13 @@ Result<std::array<Byte, 32>> parse_public_key(std::string_view text) {
   }
   std::array<Byte, 32> key{};
   std::copy(raw->begin(), raw->end(), key.begin());
-  if (key == std::array<Byte, 32>{}) return fail(Errc::invalid, "a public key of zeros is nobody's" + std::string(cure));
+  if (key == std::array<Byte, 32>{})
+    return fail(Errc::invalid, "a public key of zeros is nobody's" + std::string(cure));
   return key;
 }
 
-std::string public_key_text(const std::array<Byte, 32>& key) { return std::string(public_key_prefix) + to_base64(key); }
+std::string public_key_text(const std::array<Byte, 32>& key) {
+  return std::string(public_key_prefix) + to_base64(key);
+}
 
 }  // namespace lt::configs

@@ -1,13 +1,17 @@
-// Theory of operation: the text is scanned for what TOML lets pass and we do not (byte order mark, tabs); toml++ makes
-// a tree of it; the tree is held against `schema`, value by value; what came out is judged by faults_of(). Each step adds
-// findings with a position; a key that has one already gets no second, consequential one.
+// Theory of operation: the text is scanned for what TOML lets pass and we do not (byte order mark,
+// tabs); toml++ makes a tree of it; the tree is held against `schema`, value by value; what came
+// out is judged by faults_of(). Each step adds findings with a position; a key that has one already
+// gets no second, consequential one.
 #include "configs/toml_reader.h"
 
-// toml++ 3.3 asserts on some malformed texts ("[=a]"), and assumes the assertion to hold in release builds. Here a failed
-// assertion is an exception in every build; scan_row() refuses the known cases before, with their line.
+// toml++ 3.3 asserts on some malformed texts ("[=a]"), and assumes the assertion to hold in release
+// builds. Here a failed assertion is an exception in every build; scan_row() refuses the known
+// cases before, with their line.
 namespace lt::configs {
 struct ParserGaveUp {};
-[[noreturn]] static void give_up() { throw ParserGaveUp{}; }
+[[noreturn]] static void give_up() {
+  throw ParserGaveUp{};
+}
 }  // namespace lt::configs
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
@@ -36,7 +40,9 @@ struct Position {
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 
-Position position_of(const toml::source_region& region) { return {region.begin.line, region.begin.column}; }
+Position position_of(const toml::source_region& region) {
+  return {region.begin.line, region.begin.column};
+}
 
 struct Section {
   std::string_view name;  // empty: above the first section
@@ -50,15 +56,19 @@ std::vector<Section> schema() {
                                 {"tunnel", {"addresses"}},
                                 {"networks", {"local", "peer"}},
                                 {"native", {}}};
-  for (const Knob& knob : knobs(Carrier::native)) sections.back().keys.emplace_back(knob.key());
+  for (const Knob& knob : knobs(Carrier::native))
+    sections.back().keys.emplace_back(knob.key());
   return sections;
 }
 
 std::string place_of(const Section& section) {
-  return section.name.empty() ? "above the first section" : "below [" + std::string(section.name) + "]";
+  return section.name.empty() ? "above the first section"
+                              : "below [" + std::string(section.name) + "]";
 }
 
-std::string quoted(std::string_view text) { return "`" + printable(text, 80) + "`"; }
+std::string quoted(std::string_view text) {
+  return "`" + printable(text, 80) + "`";
+}
 
 std::string joined(std::string_view section, std::string_view key) {
   return section.empty() ? std::string(key) : std::string(section) + "." + std::string(key);
@@ -67,29 +77,39 @@ std::string joined(std::string_view section, std::string_view key) {
 /// Why `text` is not HOST:PORT; the cure differs from case to case.
 std::string endpoint_fault(std::string_view text) {
   const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return quoted(text) + " has no port; write ADDRESS:PORT, such as \"192.0.2.1:5198\"";
+  if (colon == std::string_view::npos)
+    return quoted(text) + " has no port; write ADDRESS:PORT, such as \"192.0.2.1:5198\"";
   const std::string_view port = text.substr(colon + 1);
   const auto number = parse_u64(port);
   const bool bare_v6 = IpAddress::parse(text).has_value();
-  if (bare_v6) return quoted(text) + " has no port; write an IPv6 address in brackets, such as \"[2001:db8::1]:5198\"";
-  if (!number || *number == 0 || *number > 65535) return quoted(port) + " is not a port; write a number from 1 to 65535";
-  if (colon == 0) return quoted(text) + " has no host; write ADDRESS:PORT, such as \"192.0.2.1:5198\"";
-  return quoted(text) + " is not ADDRESS:PORT; write an IPv6 address in brackets, such as \"[2001:db8::1]:5198\"";
+  if (bare_v6)
+    return quoted(text) +
+           " has no port; write an IPv6 address in brackets, such as \"[2001:db8::1]:5198\"";
+  if (!number || *number == 0 || *number > 65535)
+    return quoted(port) + " is not a port; write a number from 1 to 65535";
+  if (colon == 0)
+    return quoted(text) + " has no host; write ADDRESS:PORT, such as \"192.0.2.1:5198\"";
+  return quoted(text) +
+         " is not ADDRESS:PORT; write an IPv6 address in brackets, such as \"[2001:db8::1]:5198\"";
 }
 
 std::string prefix_fault(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos) return quoted(text) + " has no prefix length; write ADDRESS/LENGTH, such as 10.1.0.0/16";
+  if (slash == std::string_view::npos)
+    return quoted(text) + " has no prefix length; write ADDRESS/LENGTH, such as 10.1.0.0/16";
   const auto address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return quoted(text.substr(0, slash)) + " is not an address; write ADDRESS/LENGTH, such as 10.1.0.0/16";
+  if (!address)
+    return quoted(text.substr(0, slash)) +
+           " is not an address; write ADDRESS/LENGTH, such as 10.1.0.0/16";
   return quoted(text.substr(slash + 1)) + " is not a prefix length; write a number from 0 to " +
          std::to_string(address->bit_length());
 }
 
 std::string syntax_fault(std::string_view description) {
   const bool is_twice = description.find("redefine") != std::string_view::npos;
-  return printable(description, 300) + (is_twice ? "; write each key and section once"
-                                                 : "; write key = \"text\", key = 1500, key = true or key = [\"a\", \"b\"]");
+  return printable(description, 300) +
+         (is_twice ? "; write each key and section once"
+                   : "; write key = \"text\", key = 1500, key = true or key = [\"a\", \"b\"]");
 }
 
 class ConfigReader {
@@ -128,7 +148,8 @@ class ConfigReader {
   tl::unexpected<Error> refuse() const {
     std::vector<std::string> lines;
     for (const auto& [position, what] : findings_) {
-      lines.push_back(path_ + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) + ": " + what);
+      lines.push_back(path_ + ":" + std::to_string(position.line) + ":" +
+                      std::to_string(position.column) + ": " + what);
     }
     return fail(Errc::invalid, join(lines, "\n"));
   }
@@ -140,17 +161,19 @@ class ConfigReader {
       add(Position{1, 1}, "the file begins with a byte order mark; save it as UTF-8 without one");
     }
     std::uint32_t line = 1;
-    for (const std::string_view row : split(text, '\n')) scan_row(row, line++);
+    for (const std::string_view row : split(text, '\n'))
+      scan_row(row, line++);
   }
 
-  // A tab looks like blanks and is not: inside a value it would be part of a name or path. Braces and texts over several
-  // lines are TOML, and nothing here needs them.
+  // A tab looks like blanks and is not: inside a value it would be part of a name or path. Braces
+  // and texts over several lines are TOML, and nothing here needs them.
   void scan_row(std::string_view row, std::uint32_t line) {
     const auto refuse_at = [&](std::size_t i, std::string_view what) {
       add(Position{line, static_cast<std::uint32_t>(i + 1)}, std::string(what));
     };
     if (trim(row).starts_with('[') && !is_header(trim(row))) {
-      refuse_at(row.find('['), "this is no section; write its name in brackets and nothing else, such as [link]");
+      refuse_at(row.find('['),
+                "this is no section; write its name in brackets and nothing else, such as [link]");
       return;
     }
     char quote = 0;
@@ -159,9 +182,11 @@ class ConfigReader {
       if (quote == 0 && c == '#') return;
       if (c == '\t') return refuse_at(i, "there is a tab; write blanks instead");
       if (c == '\0') return refuse_at(i, "there is a zero byte; write plain text");
-      if (quote == 0 && (c == '{' || c == '}')) return refuse_at(i, "there is a brace; write a [section] and its keys below");
+      if (quote == 0 && (c == '{' || c == '}'))
+        return refuse_at(i, "there is a brace; write a [section] and its keys below");
       if (row.substr(i, 3) == "\"\"\"" || row.substr(i, 3) == "'''") {
-        return refuse_at(i, "a text over several lines has no place here; write it in one pair of quotes");
+        return refuse_at(
+            i, "a text over several lines has no place here; write it in one pair of quotes");
       }
       if (quote == 0 && (c == '"' || c == '\'')) {
         quote = c;
@@ -178,10 +203,12 @@ class ConfigReader {
     if (end == std::string_view::npos || end < 2) return false;
     const std::string_view name = row.substr(1, end - 1);
     const bool is_bare = std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '-' || c == '.';
     });
     const std::string_view rest = trim(row.substr(end + 1));
-    return is_bare && name.front() != '.' && name.back() != '.' && (rest.empty() || rest.front() == '#');
+    return is_bare && name.front() != '.' && name.back() != '.' &&
+           (rest.empty() || rest.front() == '#');
   }
 
   // --- names ---
@@ -194,7 +221,8 @@ class ConfigReader {
         check_keys(*section, *node.as_table());
       } else if (section != nullptr) {
         add(std::string(key.str()), position_of(key.source()),
-            quoted(key.str()) + " is a section; write [" + std::string(key.str()) + "] and its keys below");
+            quoted(key.str()) + " is a section; write [" + std::string(key.str()) +
+                "] and its keys below");
       } else if (node.is_table() && !is_known_key(schema_.front(), key.str())) {
         add(position_of(node.source()), unknown_section(key.str()));
       } else if (!is_known_key(schema_.front(), key.str())) {
@@ -205,7 +233,8 @@ class ConfigReader {
 
   void check_keys(const Section& section, const toml::table& table) {
     for (const auto& [key, node] : table) {
-      if (!is_known_key(section, key.str())) add(position_of(key.source()), unknown_key(section, key.str()));
+      if (!is_known_key(section, key.str()))
+        add(position_of(key.source()), unknown_key(section, key.str()));
     }
   }
 
@@ -260,7 +289,8 @@ class ConfigReader {
     const toml::node* node = find(section, key);
     if (node == nullptr) return std::nullopt;
     if (const auto* text = node->as_string()) return text->get();
-    add(joined(section, key), position_of(node->source()), quoted(key) + " takes text; write it in quotes");
+    add(joined(section, key), position_of(node->source()),
+        quoted(key) + " takes text; write it in quotes");
     return std::nullopt;
   }
 
@@ -299,7 +329,8 @@ class ConfigReader {
     const std::string full = joined(section, key);
     const toml::array* array = node->as_array();
     if (array == nullptr) {
-      add(full, position_of(node->source()), quoted(key) + " takes a list; write [\"10.1.0.0/16\"]");
+      add(full, position_of(node->source()),
+          quoted(key) + " takes a list; write [\"10.1.0.0/16\"]");
       return {};
     }
     std::vector<Prefix> prefixes;
@@ -331,28 +362,34 @@ class ConfigReader {
     config_.tunnel_addresses = prefixes_at("tunnel", "addresses");
     config_.local_prefixes = prefixes_at("networks", "local");
     config_.peer_prefixes = prefixes_at("networks", "peer");
-    for (const Knob& knob : knobs(Carrier::native)) read_knob(knob);
+    for (const Knob& knob : knobs(Carrier::native))
+      read_knob(knob);
   }
 
   void read_knob(const Knob& knob) {
     const toml::node* node = find("native", knob.key());
     if (node == nullptr) return;
     const auto text = knob_text(knob, *node);
-    const Status status = text ? set_knob(config_.knobs, knob.name, *text) : Status(fail(Errc::invalid, type_fault(knob)));
+    const Status status = text ? set_knob(config_.knobs, knob.name, *text)
+                               : Status(fail(Errc::invalid, type_fault(knob)));
     if (!status) add(std::string(knob.name), position_of(node->source()), status.error().what);
   }
 
   // The value as set_knob takes it; nothing when TOML's type is not the knob's.
   static std::optional<std::string> knob_text(const Knob& knob, const toml::node& node) {
-    const bool is_number = knob.type == KnobType::integer || knob.type == KnobType::bytes || knob.type == KnobType::packets;
+    const bool is_number = knob.type == KnobType::integer || knob.type == KnobType::bytes ||
+                           knob.type == KnobType::packets;
     if (const auto* integer = node.as_integer()) {
       return is_number ? std::optional(std::to_string(integer->get())) : std::nullopt;
     }
     if (const auto* toggle = node.as_boolean()) {
-      return knob.type == KnobType::toggle ? std::optional<std::string>(toggle->get() ? "on" : "off") : std::nullopt;
+      return knob.type == KnobType::toggle
+                 ? std::optional<std::string>(toggle->get() ? "on" : "off")
+                 : std::nullopt;
     }
     const auto* text = node.as_string();
-    const bool takes_text = knob.type == KnobType::bytes || knob.type == KnobType::choice || knob.type == KnobType::name;
+    const bool takes_text = knob.type == KnobType::bytes || knob.type == KnobType::choice ||
+                            knob.type == KnobType::name;
     return text != nullptr && takes_text ? std::optional(text->get()) : std::nullopt;
   }
 
@@ -360,11 +397,15 @@ class ConfigReader {
     const std::string name = quoted(knob.name);
     switch (knob.type) {
       case KnobType::integer:
-      case KnobType::packets: return name + " takes a whole number without quotes; write " + range_text(knob);
-      case KnobType::bytes: return name + " takes bytes, or a text such as \"256KiB\"; write " + range_text(knob);
-      case KnobType::toggle: return name + " takes no such value; write true or false, without quotes";
+      case KnobType::packets:
+        return name + " takes a whole number without quotes; write " + range_text(knob);
+      case KnobType::bytes:
+        return name + " takes bytes, or a text such as \"256KiB\"; write " + range_text(knob);
+      case KnobType::toggle:
+        return name + " takes no such value; write true or false, without quotes";
       case KnobType::choice:
-      case KnobType::name: return name + " takes text in quotes; write " + range_text(knob);
+      case KnobType::name:
+        return name + " takes text in quotes; write " + range_text(knob);
     }
     return name;
   }
@@ -378,15 +419,18 @@ class ConfigReader {
   }
 
   bool is_reported(const std::string& key) const {
-    const bool is_either = key == "link" && (reported_.contains("link.listen") || reported_.contains("link.connect"));
-    return is_either || reported_.contains(key) || reported_.contains(key.substr(0, key.find('['))) ||
+    const bool is_either =
+        key == "link" && (reported_.contains("link.listen") || reported_.contains("link.connect"));
+    return is_either || reported_.contains(key) ||
+           reported_.contains(key.substr(0, key.find('['))) ||
            reported_.contains(key.substr(0, key.find('.')));
   }
 
   // Where the key stands; else where its list, then its section begins; else the first line.
   Position position_at(const std::string& key) const {
     for (const std::string& place : {key, key.substr(0, key.find('['))}) {
-      if (const auto found = positions_.find(place); found != positions_.end()) return found->second;
+      if (const auto found = positions_.find(place); found != positions_.end())
+        return found->second;
     }
     const auto section = sections_.find(key.substr(0, key.find('.')));
     return section == sections_.end() ? Position{} : section->second;
@@ -397,8 +441,8 @@ class ConfigReader {
   toml::table root_;
   LinkConfig config_;
   std::multimap<Position, std::string> findings_;
-  std::set<std::string> reported_;              // keys that have a finding
-  std::map<std::string, Position> positions_;   // of the values that are there
+  std::set<std::string> reported_;             // keys that have a finding
+  std::map<std::string, Position> positions_;  // of the values that are there
   std::map<std::string, Position> sections_;
 };
 
@@ -411,7 +455,8 @@ Result<LinkConfig> load_link_config(const std::string& path) {
 
 Result<LinkConfig> parse_link_config(std::string_view text, const std::string& path) {
   if (text.size() > config_bytes_max) {
-    return fail(Errc::invalid, path + ":1:1: the file is larger than " + std::to_string(config_bytes_max) +
+    return fail(Errc::invalid, path + ":1:1: the file is larger than " +
+                                   std::to_string(config_bytes_max) +
                                    " bytes; this is not a site config");
   }
   return ConfigReader(path).read(text);

@@ -97,7 +97,8 @@ TEST_CASE("init takes the other address of the tunnel's network", "[app][init]")
   options.peer_tunnel = row.peer;
   const auto report = init_pair(options);
   if (!report) FAIL(report.error().text());
-  CHECK(configs::load_link_config(report->offsite.config_path)->tunnel_addresses[0].text() == row.expected);
+  CHECK(configs::load_link_config(report->offsite.config_path)->tunnel_addresses[0].text() ==
+        row.expected);
 }
 
 TEST_CASE("an endpoint by IPv6 is listened for by IPv6", "[app][init]") {
@@ -113,8 +114,12 @@ TEST_CASE("init never overwrites, and leaves nothing when it refuses", "[app][in
   const std::string name = GENERATE("office.toml", "office.key", "offsite.toml", "offsite.key");
   const Folder folder;
   std::filesystem::create_directory(folder / "pair");
-  SECTION("a file") { std::ofstream(folder / ("pair/" + name)) << "mine"; }
-  SECTION("a dangling link") { std::filesystem::create_symlink("/nonexistent/x", folder / ("pair/" + name)); }
+  SECTION("a file") {
+    std::ofstream(folder / ("pair/" + name)) << "mine";
+  }
+  SECTION("a dangling link") {
+    std::filesystem::create_symlink("/nonexistent/x", folder / ("pair/" + name));
+  }
   const auto report = init_pair(options_for(folder / "pair"));
   REQUIRE_FALSE(report.has_value());
   CHECK(report.error().code == Errc::exists);
@@ -126,20 +131,48 @@ TEST_CASE("init names the option that is wrong, and makes nothing", "[app][init]
   const Folder folder;
   auto options = options_for(folder / "pair");
   std::string option, word;
-  SECTION("no folder") { options.out = "", option = "--out", word = "write --out"; }
-  SECTION("endpoint without port") { options.endpoint = "203.0.113.5", option = "--endpoint", word = "ADDRESS:PORT"; }
-  SECTION("endpoint's port 0") { options.endpoint = "203.0.113.5:0", option = "--endpoint", word = "ADDRESS:PORT"; }
-  SECTION("endpoint inside the LAN behind it") { options.endpoint = "10.1.0.5:5198", option = "--endpoint", word = "routed into itself"; }
-  SECTION("no network") { options.lan = {"10.1.0.0"}, option = "--lan", word = "ADDRESS/LENGTH"; }
-  SECTION("host bits") { options.lan = {"10.1.0.1/16"}, option = "--lan", word = "write 10.1.0.0/16"; }
-  SECTION("host bits at the peer") { options.peer_lan = {"10.2.0.1/16"}, option = "--peer-lan", word = "write 10.2.0.0/16"; }
-  SECTION("the same network twice") { options.peer_lan = {"10.1.0.0/24"}, option = "--peer-lan", word = "overlaps"; }
-  SECTION("tunnel within a LAN") { options.tunnel = "10.1.0.1/30", option = "--lan", word = "overlaps"; }
-  SECTION("tunnel without length") { options.tunnel = "10.77.0.1", option = "--tunnel", word = "10.77.0.1/30"; }
-  SECTION("tunnel's network address") { options.tunnel = "10.77.0.0/30", option = "--tunnel", word = "network itself"; }
-  SECTION("tunnel ends apart") { options.peer_tunnel = "10.78.0.2/30", option = "--peer-tunnel", word = "one network"; }
-  SECTION("tunnel ends equal") { options.peer_tunnel = "10.77.0.1/30", option = "--peer-tunnel", word = "no pair"; }
-  SECTION("device too long") { options.device = "a234567890123456", option = "--device", word = "15 characters"; }
+  SECTION("no folder") {
+    options.out = "", option = "--out", word = "write --out";
+  }
+  SECTION("endpoint without port") {
+    options.endpoint = "203.0.113.5", option = "--endpoint", word = "ADDRESS:PORT";
+  }
+  SECTION("endpoint's port 0") {
+    options.endpoint = "203.0.113.5:0", option = "--endpoint", word = "ADDRESS:PORT";
+  }
+  SECTION("endpoint inside the LAN behind it") {
+    options.endpoint = "10.1.0.5:5198", option = "--endpoint", word = "routed into itself";
+  }
+  SECTION("no network") {
+    options.lan = {"10.1.0.0"}, option = "--lan", word = "ADDRESS/LENGTH";
+  }
+  SECTION("host bits") {
+    options.lan = {"10.1.0.1/16"}, option = "--lan", word = "write 10.1.0.0/16";
+  }
+  SECTION("host bits at the peer") {
+    options.peer_lan = {"10.2.0.1/16"}, option = "--peer-lan", word = "write 10.2.0.0/16";
+  }
+  SECTION("the same network twice") {
+    options.peer_lan = {"10.1.0.0/24"}, option = "--peer-lan", word = "overlaps";
+  }
+  SECTION("tunnel within a LAN") {
+    options.tunnel = "10.1.0.1/30", option = "--lan", word = "overlaps";
+  }
+  SECTION("tunnel without length") {
+    options.tunnel = "10.77.0.1", option = "--tunnel", word = "10.77.0.1/30";
+  }
+  SECTION("tunnel's network address") {
+    options.tunnel = "10.77.0.0/30", option = "--tunnel", word = "network itself";
+  }
+  SECTION("tunnel ends apart") {
+    options.peer_tunnel = "10.78.0.2/30", option = "--peer-tunnel", word = "one network";
+  }
+  SECTION("tunnel ends equal") {
+    options.peer_tunnel = "10.77.0.1/30", option = "--peer-tunnel", word = "no pair";
+  }
+  SECTION("device too long") {
+    options.device = "a234567890123456", option = "--device", word = "15 characters";
+  }
   const auto report = init_pair(options);
   REQUIRE_FALSE(report.has_value());
   CHECK(report.error().code == Errc::invalid);
@@ -151,7 +184,8 @@ TEST_CASE("init names the option that is wrong, and makes nothing", "[app][init]
 TEST_CASE("init says when its folder cannot be made", "[app][init]") {
   const Folder folder;
   std::ofstream(folder / "file") << "x";
-  CHECK_THAT(init_pair(options_for(folder / "file")).error().what, Catch::Contains("is not a folder") || Catch::Contains("look at"));
+  CHECK_THAT(init_pair(options_for(folder / "file")).error().what,
+             Catch::Contains("is not a folder") || Catch::Contains("look at"));
   CHECK(init_pair(options_for(folder / "a/b")).error().code == Errc::not_found);
   CHECK(folder.entries() == 1);
 }

@@ -43,7 +43,8 @@ OpenVpnSites sites() {
   made.server.tunnel_addresses = {*Prefix::parse("10.77.0.1/30")};
   made.server.local_prefixes = {*Prefix::parse("10.1.0.0/16")};
   made.server.endpoint = {"0.0.0.0", 1194};
-  made.server.client_config_dir = "/etc/openvpn/server/ccd";  // the check puts its own in this place
+  made.server.client_config_dir =
+      "/etc/openvpn/server/ccd";  // the check puts its own in this place
   made.client.name = "offsite";
   made.client.tunnel_addresses = {*Prefix::parse("10.77.0.2/30")};
   made.client.local_prefixes = {*Prefix::parse("10.2.0.0/16"), *Prefix::parse("10.3.7.0/24")};
@@ -74,7 +75,8 @@ void require_working(const OpenVpnSites& made, const OpenVpnKnobs& knobs) {
 
 }  // namespace
 
-TEST_CASE("a written pair runs, carries full-size packets and joins the networks behind it", "[app][openvpn][netns]") {
+TEST_CASE("a written pair runs, carries full-size packets and joins the networks behind it",
+          "[app][openvpn][netns]") {
   struct Row {
     std::string name;
     OpenVpnKnobs knobs;
@@ -83,10 +85,15 @@ TEST_CASE("a written pair runs, carries full-size packets and joins the networks
       {"OpenVPN's defaults", {}},
       {"tcp with defaults", {.proto = OpenVpnProto::tcp}},
       {"the jumbo recipe", OpenVpnKnobs::owner_recipe()},
-      {"tcp, tun-mtu 48000", {.proto = OpenVpnProto::tcp, .tun_mtu = 48000, .mssfix = 0, .tcp_queue_limit = Packets{1024}}},
+      {"tcp, tun-mtu 48000",
+       {.proto = OpenVpnProto::tcp,
+        .tun_mtu = 48000,
+        .mssfix = 0,
+        .tcp_queue_limit = Packets{1024}}},
       {"tcp, the largest tun-mtu", {.proto = OpenVpnProto::tcp, .tun_mtu = 65511, .mssfix = 0}},
       {"udp, the largest tun-mtu", {.proto = OpenVpnProto::udp, .tun_mtu = 65483, .mssfix = 0}},
-      {"point to point over tcp", {.proto = OpenVpnProto::tcp, .mode = OpenVpnMode::p2p, .tun_mtu = 9000}},
+      {"point to point over tcp",
+       {.proto = OpenVpnProto::tcp, .mode = OpenVpnMode::p2p, .tun_mtu = 9000}},
       {"point to point over udp", {.proto = OpenVpnProto::udp, .mode = OpenVpnMode::p2p}},
       {"udp with every knob that it takes",
        {.cipher = configs::OpenVpnCipher::chacha20_poly1305,
@@ -114,7 +121,8 @@ TEST_CASE("a written pair runs, carries full-size packets and joins the networks
   require_working(keyed_sites(true), row.knobs);
 }
 
-TEST_CASE("a pair runs without tls-crypt-v2 and without networks behind it", "[app][openvpn][netns]") {
+TEST_CASE("a pair runs without tls-crypt-v2 and without networks behind it",
+          "[app][openvpn][netns]") {
   OpenVpnSites made = keyed_sites(false);
   SECTION("without networks") {
     made.server.local_prefixes.clear();
@@ -138,7 +146,8 @@ TEST_CASE("a pair runs over IPv6 and carries IPv6", "[app][openvpn][netns]") {
   made.client.local_prefixes.push_back(*Prefix::parse("fd00:2::/48"));
   const auto proto = GENERATE(OpenVpnProto::tcp, OpenVpnProto::udp);
   const auto mode = GENERATE(OpenVpnMode::server, OpenVpnMode::p2p);
-  INFO((proto == OpenVpnProto::tcp ? "tcp" : "udp") << (mode == OpenVpnMode::p2p ? " p2p" : " server"));
+  INFO((proto == OpenVpnProto::tcp ? "tcp" : "udp")
+       << (mode == OpenVpnMode::p2p ? " p2p" : " server"));
   require_working(made, {.proto = proto, .mode = mode});
 }
 
@@ -215,9 +224,11 @@ TEST_CASE("an export is checked, whole and for nobody else's eyes", "[app][openv
   }
   const std::string server = read_file(folder / "openvpn/server.conf", 1 << 20).value_or("");
   const std::string client = read_file(folder / "openvpn/client.conf", 1 << 20).value_or("");
-  CHECK_THAT(server, Catch::Contains("\ntun-mtu 16000 ") && Catch::Contains("\nbcast-buffers 512 "));
+  CHECK_THAT(server,
+             Catch::Contains("\ntun-mtu 16000 ") && Catch::Contains("\nbcast-buffers 512 "));
   CHECK_THAT(server, Catch::Contains("client-config-dir \"" + (folder / "openvpn/ccd") + "\""));
-  CHECK_THAT(client, Catch::Contains("\ntun-mtu 16000 ") && Catch::Contains("\nremote 203.0.113.5 1194 "));
+  CHECK_THAT(client,
+             Catch::Contains("\ntun-mtu 16000 ") && Catch::Contains("\nremote 203.0.113.5 1194 "));
   CHECK_THAT(export_text(*report), Catch::Contains("Checked: "));
   CHECK(export_json(*report)["checked"] == true);
 
@@ -235,19 +246,45 @@ TEST_CASE("an export that is refused writes nothing and names the cure", "[app][
   options.peer_lan = {"10.2.0.0/16"};
   options.check = false;
   std::string word;
-  SECTION("no folder") { options.out = "", word = "--out"; }
-  SECTION("no sites") { options.endpoint = "", word = "--config FILE --peer-config FILE"; }
-  SECTION("half a pair") { options.endpoint = "", options.config = "office.toml", word = "both configs"; }
-  SECTION("sites twice") { options.config = options.peer_config = "office.toml", word = "named twice"; }
-  SECTION("bad network") { options.lan = {"10.1.0.1/16"}, word = "--lan: "; }
-  SECTION("bad port") { options.port = 65536, word = "--port: "; }
-  SECTION("unknown knob") { options.knobs = {{"tunmtu", "9000"}}, word = "did you mean `tun_mtu`"; }
-  SECTION("bad value") { options.knobs = {{"tun_mtu", "70000"}}, word = "576..65511"; }
-  SECTION("a combination that cannot be") { options.knobs = {{"proto", "tcp"}, {"fragment", "1300"}}, word = "fragment"; }
-  SECTION("no version") { options.target_version = "newest", word = "write 2.6.14"; }
-  SECTION("an old version") { options.target_version = "2.3.2", word = "too old"; }
-  SECTION("no days") { options.days = 0, word = "days"; }
-  SECTION("a relative folder to install in") { options.install_dir = "openvpn", word = "absolute path"; }
+  SECTION("no folder") {
+    options.out = "", word = "--out";
+  }
+  SECTION("no sites") {
+    options.endpoint = "", word = "--config FILE --peer-config FILE";
+  }
+  SECTION("half a pair") {
+    options.endpoint = "", options.config = "office.toml", word = "both configs";
+  }
+  SECTION("sites twice") {
+    options.config = options.peer_config = "office.toml", word = "named twice";
+  }
+  SECTION("bad network") {
+    options.lan = {"10.1.0.1/16"}, word = "--lan: ";
+  }
+  SECTION("bad port") {
+    options.port = 65536, word = "--port: ";
+  }
+  SECTION("unknown knob") {
+    options.knobs = {{"tunmtu", "9000"}}, word = "did you mean `tun_mtu`";
+  }
+  SECTION("bad value") {
+    options.knobs = {{"tun_mtu", "70000"}}, word = "576..65511";
+  }
+  SECTION("a combination that cannot be") {
+    options.knobs = {{"proto", "tcp"}, {"fragment", "1300"}}, word = "fragment";
+  }
+  SECTION("no version") {
+    options.target_version = "newest", word = "write 2.6.14";
+  }
+  SECTION("an old version") {
+    options.target_version = "2.3.2", word = "too old";
+  }
+  SECTION("no days") {
+    options.days = 0, word = "days";
+  }
+  SECTION("a relative folder to install in") {
+    options.install_dir = "openvpn", word = "absolute path";
+  }
   const auto report = export_openvpn(options);
   REQUIRE_FALSE(report.has_value());
   CHECK_THAT(report.error().what, Catch::Contains(word));
@@ -264,8 +301,10 @@ TEST_CASE("an export for another version says that it is unchecked", "[app][open
   const auto report = export_openvpn(options);
   if (!report) FAIL(report.error().text());
   CHECK_FALSE(report->is_checked);
-  CHECK_THAT(export_text(*report), Catch::Contains("Not checked: the files are for OpenVPN 2.5.11"));
-  CHECK_THAT(read_file(options.out + "/server.conf", 1 << 20).value_or(""), Catch::Contains("\"/etc/openvpn/server/ccd\""));
+  CHECK_THAT(export_text(*report),
+             Catch::Contains("Not checked: the files are for OpenVPN 2.5.11"));
+  CHECK_THAT(read_file(options.out + "/server.conf", 1 << 20).value_or(""),
+             Catch::Contains("\"/etc/openvpn/server/ccd\""));
 }
 
 }  // namespace lt::app

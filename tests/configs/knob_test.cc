@@ -18,8 +18,10 @@ TEST_CASE("every knob has a reason, a source and a name of its own", "[configs][
     CHECK(knob.source.size() > 10);
     CHECK(knob.name.starts_with(knob.carrier == Carrier::native ? "native." : "openvpn."));
     CHECK(knob.sweep.size() >= 1);
-    CHECK((knob.type == KnobType::choice || knob.type == KnobType::name) == (knob.choices.size() > 0));
-    const bool is_number = knob.type == KnobType::integer || knob.type == KnobType::bytes || knob.type == KnobType::packets;
+    CHECK((knob.type == KnobType::choice || knob.type == KnobType::name) ==
+          (knob.choices.size() > 0));
+    const bool is_number = knob.type == KnobType::integer || knob.type == KnobType::bytes ||
+                           knob.type == KnobType::packets;
     CHECK(is_number == (knob.max > knob.min));
     CHECK(is_number == !knob.unit.empty());
   }
@@ -48,7 +50,8 @@ TEST_CASE("every field of both structs has a row", "[configs][knob]") {
                      .record_size = 68_KiB,
                      .io = IoChoice::epoll};
   NativeKnobs native_copy;
-  for (const auto& [name, text] : describe(native)) REQUIRE(set_knob(native_copy, name, text).has_value());
+  for (const auto& [name, text] : describe(native))
+    REQUIRE(set_knob(native_copy, name, text).has_value());
   CHECK(native_copy == native);
   CHECK(describe_changes(native).size() == 7);
 
@@ -67,7 +70,8 @@ TEST_CASE("every field of both structs has a row", "[configs][knob]") {
                        .fast_io = true,
                        .dco = false};
   OpenVpnKnobs openvpn_copy;
-  for (const auto& [name, text] : describe(openvpn)) REQUIRE(set_knob(openvpn_copy, name, text).has_value());
+  for (const auto& [name, text] : describe(openvpn))
+    REQUIRE(set_knob(openvpn_copy, name, text).has_value());
   CHECK(openvpn_copy == openvpn);
   CHECK(describe_changes(openvpn).size() == 14);
   CHECK(describe_changes(OpenVpnKnobs{}).empty());
@@ -107,7 +111,8 @@ TEST_CASE("the text of a value decides the value", "[configs][knob]") {
   CHECK(get_knob(knobs, row.name).value_or("") == row.canonical);
 }
 
-TEST_CASE("a value outside of its knob's range changes nothing and names the range", "[configs][knob]") {
+TEST_CASE("a value outside of its knob's range changes nothing and names the range",
+          "[configs][knob]") {
   struct Row {
     std::string name, text, cure;
   };
@@ -153,27 +158,32 @@ TEST_CASE("an unknown knob names the nearest", "[configs][knob]") {
   NativeKnobs native;
   OpenVpnKnobs openvpn;
   CHECK_THAT(set_knob(native, "mtuu", "1500").error().what, Catch::Contains("did you mean `mtu`"));
-  CHECK_THAT(set_knob(openvpn, "openvpn.tcp-queue-limt", "1").error().what, Catch::Contains("`tcp_queue_limit`"));
+  CHECK_THAT(set_knob(openvpn, "openvpn.tcp-queue-limt", "1").error().what,
+             Catch::Contains("`tcp_queue_limit`"));
   CHECK_THAT(find_knob("native.recordsize").error().what, Catch::Contains("`native.record_size`"));
-  CHECK_THAT(find_knob("colour of the sea").error().what, Catch::Contains("the knobs are native.mtu"));
+  CHECK_THAT(find_knob("colour of the sea").error().what,
+             Catch::Contains("the knobs are native.mtu"));
   CHECK_FALSE(find_knob("").has_value());
   CHECK_FALSE(set_knob(native, "tun_mtu", "1500").has_value());
   CHECK_FALSE(set_knob(native, "openvpn.tun_mtu", "1500").has_value());
 }
 
 TEST_CASE("OpenVPN's own defaults are the default of its knobs", "[configs][knob]") {
-  const KnobTexts expected{{"proto", "udp"},         {"mode", "server"},         {"cipher", "AES-256-GCM"},
-                           {"tun_mtu", "1500"},      {"mssfix", "unset"},        {"fragment", "unset"},
-                           {"txqueuelen", "unset"},  {"tcp_queue_limit", "64"},  {"bcast_buffers", "unset"},
-                           {"tcp_nodelay", "off"},   {"sndbuf", "unset"},        {"rcvbuf", "unset"},
-                           {"fast_io", "off"},       {"dco", "on"}};
+  const KnobTexts expected{{"proto", "udp"},           {"mode", "server"},
+                           {"cipher", "AES-256-GCM"},  {"tun_mtu", "1500"},
+                           {"mssfix", "unset"},        {"fragment", "unset"},
+                           {"txqueuelen", "unset"},    {"tcp_queue_limit", "64"},
+                           {"bcast_buffers", "unset"}, {"tcp_nodelay", "off"},
+                           {"sndbuf", "unset"},        {"rcvbuf", "unset"},
+                           {"fast_io", "off"},         {"dco", "on"}};
   CHECK(describe(OpenVpnKnobs{}) == expected);
 }
 
 TEST_CASE("the jumbo recipe is literal", "[configs][knob]") {
-  const KnobTexts expected{{"proto", "tcp"},           {"tun_mtu", "9000"},         {"mssfix", "0"},
-                           {"txqueuelen", "15000"},    {"tcp_queue_limit", "256"}, {"bcast_buffers", "256"},
-                           {"tcp_nodelay", "on"}};
+  const KnobTexts expected{
+      {"proto", "tcp"},        {"tun_mtu", "9000"},        {"mssfix", "0"},
+      {"txqueuelen", "15000"}, {"tcp_queue_limit", "256"}, {"bcast_buffers", "256"},
+      {"tcp_nodelay", "on"}};
   CHECK(describe_changes(OpenVpnKnobs::owner_recipe()) == expected);
 }
 
@@ -197,7 +207,8 @@ TEST_CASE("combinations that OpenVPN cannot carry are refused", "[configs][knob]
 TEST_CASE("a knob struct with a field out of range does not pass", "[configs][knob]") {
   CHECK(validate(NativeKnobs{}).has_value());
   CHECK_THAT(validate(NativeKnobs{.mtu = 100}).error().what, Catch::Contains("native.mtu"));
-  CHECK_THAT(validate(NativeKnobs{.congestion_control = ""}).error().what, Catch::Contains("congestion_control"));
+  CHECK_THAT(validate(NativeKnobs{.congestion_control = ""}).error().what,
+             Catch::Contains("congestion_control"));
   CHECK_THAT(validate(OpenVpnKnobs{.sndbuf = 1_B}).error().what, Catch::Contains("openvpn.sndbuf"));
 }
 
@@ -215,14 +226,17 @@ TEST_CASE("sizes read and print", "[configs][knob]") {
 
 TEST_CASE("the table prints whole and within the width of a terminal", "[configs][knob]") {
   const std::string markdown = knob_table_markdown();
-  CHECK(std::count(markdown.begin(), markdown.end(), '\n') == static_cast<std::ptrdiff_t>(knobs().size()) + 2);
+  CHECK(std::count(markdown.begin(), markdown.end(), '\n') ==
+        static_cast<std::ptrdiff_t>(knobs().size()) + 2);
   for (const std::string_view line : split(trim(markdown), '\n')) {
     CHECK(std::count(line.begin(), line.end(), '|') == 6);
   }
   for (const Carrier carrier : {Carrier::native, Carrier::openvpn}) {
     const std::string text = knob_table_text(carrier);
-    for (const Knob& knob : knobs(carrier)) CHECK_THAT(text, Catch::Contains(std::string(knob.name) + " = "));
-    for (const std::string_view line : split(text, '\n')) CHECK(line.size() <= 100);
+    for (const Knob& knob : knobs(carrier))
+      CHECK_THAT(text, Catch::Contains(std::string(knob.name) + " = "));
+    for (const std::string_view line : split(text, '\n'))
+      CHECK(line.size() <= 100);
   }
 }
 

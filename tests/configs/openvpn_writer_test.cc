@@ -16,7 +16,8 @@ constexpr OpenVpnVersion v27{2, 7, 6};
 
 std::string fingerprint(char digit) {
   std::string text;
-  for (int i = 0; i < 32; ++i) text += std::string(i == 0 ? "" : ":") + digit + digit;
+  for (int i = 0; i < 32; ++i)
+    text += std::string(i == 0 ? "" : ":") + digit + digit;
   return text;
 }
 
@@ -86,23 +87,57 @@ bool mentions(const std::string& text, const std::string& name) {
 TEST_CASE("the default pair for 2.6 is exactly this", "[configs][openvpn]") {
   const OpenVpnPair pair = written({});
   const std::vector<std::string> expected_server{
-      "mode server", "tls-server", "dev tun", "proto udp", "port 1194", "topology subnet",
-      "ifconfig 10.77.0.1 255.255.255.252", "push \"topology subnet\"", "push \"route-gateway 10.77.0.1\"",
-      "route-gateway 10.77.0.2", "route 10.2.0.0 255.255.0.0", "route 10.3.7.0 255.255.255.0",
-      "client-config-dir \"/etc/openvpn/server/ccd\"", "ccd-exclusive", "tls-version-min 1.3", "dh none", "<cert>", "<key>",
-      "peer-fingerprint " + fingerprint('B'), "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "keepalive 10 60",
-      "persist-tun", "persist-key", "explicit-exit-notify 1", "verb 3", "tun-mtu 1500"};
+      "mode server",
+      "tls-server",
+      "dev tun",
+      "proto udp",
+      "port 1194",
+      "topology subnet",
+      "ifconfig 10.77.0.1 255.255.255.252",
+      "push \"topology subnet\"",
+      "push \"route-gateway 10.77.0.1\"",
+      "route-gateway 10.77.0.2",
+      "route 10.2.0.0 255.255.0.0",
+      "route 10.3.7.0 255.255.255.0",
+      "client-config-dir \"/etc/openvpn/server/ccd\"",
+      "ccd-exclusive",
+      "tls-version-min 1.3",
+      "dh none",
+      "<cert>",
+      "<key>",
+      "peer-fingerprint " + fingerprint('B'),
+      "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305",
+      "keepalive 10 60",
+      "persist-tun",
+      "persist-key",
+      "explicit-exit-notify 1",
+      "verb 3",
+      "tun-mtu 1500"};
   const std::vector<std::string> expected_client{
-      "client", "dev tun", "proto udp", "remote gw.example.org 1194", "nobind", "resolv-retry infinite", "connect-retry 1 10",
-      "route 10.1.0.0 255.255.0.0", "tls-version-min 1.3", "<cert>", "<key>", "peer-fingerprint " + fingerprint('A'),
-      "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "persist-tun", "persist-key", "explicit-exit-notify 1",
-      "verb 3", "tun-mtu 1500"};
+      "client",
+      "dev tun",
+      "proto udp",
+      "remote gw.example.org 1194",
+      "nobind",
+      "resolv-retry infinite",
+      "connect-retry 1 10",
+      "route 10.1.0.0 255.255.0.0",
+      "tls-version-min 1.3",
+      "<cert>",
+      "<key>",
+      "peer-fingerprint " + fingerprint('A'),
+      "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305",
+      "persist-tun",
+      "persist-key",
+      "explicit-exit-notify 1",
+      "verb 3",
+      "tun-mtu 1500"};
   CHECK(options_of(pair.server) == expected_server);
   CHECK(options_of(pair.client) == expected_client);
   REQUIRE(pair.client_config.has_value());
   CHECK(options_of(*pair.client_config) ==
-        std::vector<std::string>{"ifconfig-push 10.77.0.2 255.255.255.252", "iroute 10.2.0.0 255.255.0.0",
-                                 "iroute 10.3.7.0 255.255.255.0"});
+        std::vector<std::string>{"ifconfig-push 10.77.0.2 255.255.255.252",
+                                 "iroute 10.2.0.0 255.255.0.0", "iroute 10.3.7.0 255.255.255.0"});
 }
 
 TEST_CASE("the same sites and knobs give the same text", "[configs][openvpn]") {
@@ -121,7 +156,8 @@ TEST_CASE("each file holds its own secret and not the other's", "[configs][openv
   CHECK(pair.client.find("SECRETA") == std::string::npos);
 }
 
-TEST_CASE("every option has a reason, and no line is longer than OpenVPN reads", "[configs][openvpn]") {
+TEST_CASE("every option has a reason, and no line is longer than OpenVPN reads",
+          "[configs][openvpn]") {
   OpenVpnKnobs knobs = OpenVpnKnobs::owner_recipe();
   const auto version = GENERATE(v24, v25, v26, v27);
   const OpenVpnPair pair = written(knobs, version);
@@ -130,7 +166,8 @@ TEST_CASE("every option has a reason, and no line is longer than OpenVPN reads",
     for (const std::string_view row : split(*text, '\n')) {
       INFO(row);
       CHECK(row.size() <= 255);
-      const bool is_option = !in_block && !row.empty() && row.front() != '#' && row.front() != ' ' && !row.starts_with("</");
+      const bool is_option = !in_block && !row.empty() && row.front() != '#' &&
+                             row.front() != ' ' && !row.starts_with("</");
       if (is_option) CHECK(row.find(" # ") != std::string_view::npos);
       if (row.starts_with("</")) {
         in_block = false;
@@ -152,21 +189,23 @@ TEST_CASE("the tuned lines stand in both files", "[configs][openvpn]") {
                            .rcvbuf = 2_MiB,
                            .dco = false};
   const OpenVpnPair pair = written(knobs);
-  for (const char* option : {"tun-mtu 9000", "mssfix 0", "txqueuelen 15000", "tcp-nodelay", "sndbuf 1048576",
-                             "rcvbuf 2097152", "disable-dco"}) {
+  for (const char* option : {"tun-mtu 9000", "mssfix 0", "txqueuelen 15000", "tcp-nodelay",
+                             "sndbuf 1048576", "rcvbuf 2097152", "disable-dco"}) {
     INFO(option);
     CHECK(has(pair.server, option));
     CHECK(has(pair.client, option));
   }
   for (const std::string& option : options_of(pair.server)) {
-    if (option.starts_with("push ")) CHECK((option.find("topology") != std::string::npos || option.find("route-gateway") != std::string::npos));
+    if (option.starts_with("push "))
+      CHECK((option.find("topology") != std::string::npos ||
+             option.find("route-gateway") != std::string::npos));
   }
 }
 
 TEST_CASE("the jumbo recipe is written literally", "[configs][openvpn]") {
   const OpenVpnPair pair = written(OpenVpnKnobs::owner_recipe());
-  for (const char* option : {"proto tcp-server", "tun-mtu 9000", "mssfix 0", "txqueuelen 15000", "tcp-nodelay",
-                             "tcp-queue-limit 256", "bcast-buffers 256"}) {
+  for (const char* option : {"proto tcp-server", "tun-mtu 9000", "mssfix 0", "txqueuelen 15000",
+                             "tcp-nodelay", "tcp-queue-limit 256", "bcast-buffers 256"}) {
     INFO(option);
     CHECK(has(pair.server, option));
   }
@@ -178,10 +217,18 @@ TEST_CASE("a tcp-queue-limit gets the storage that it needs", "[configs][openvpn
   struct Row {
     std::uint64_t limit, buffers;
   };
-  const auto row = GENERATE(values<Row>({{1, 256}, {64, 256}, {255, 256}, {256, 512}, {257, 512}, {511, 512}, {512, 1024}, {65536, 131072}}));
+  const auto row = GENERATE(values<Row>({{1, 256},
+                                         {64, 256},
+                                         {255, 256},
+                                         {256, 512},
+                                         {257, 512},
+                                         {511, 512},
+                                         {512, 1024},
+                                         {65536, 131072}}));
   INFO(row.limit);
   CHECK(bcast_buffers_for(Packets{row.limit}) == Packets{row.buffers});
-  const OpenVpnPair pair = written({.proto = OpenVpnProto::tcp, .tcp_queue_limit = Packets{row.limit}});
+  const OpenVpnPair pair =
+      written({.proto = OpenVpnProto::tcp, .tcp_queue_limit = Packets{row.limit}});
   CHECK(mentions(pair.server, "bcast-buffers") == (row.buffers > 256));
   if (row.buffers > 256) CHECK(has(pair.server, "bcast-buffers " + std::to_string(row.buffers)));
   CHECK(mentions(pair.server, "tcp-queue-limit") == (row.limit != 64));
@@ -192,7 +239,8 @@ TEST_CASE("knobs that would be dead are not written", "[configs][openvpn]") {
   OpenVpnKnobs knobs{.tcp_queue_limit = Packets{512}, .tcp_nodelay = true};
   SECTION("tcp's over udp") {
     const OpenVpnPair pair = written(knobs);
-    for (const char* name : {"tcp-queue-limit", "bcast-buffers", "tcp-nodelay", "connect-timeout"}) {
+    for (const char* name :
+         {"tcp-queue-limit", "bcast-buffers", "tcp-nodelay", "connect-timeout"}) {
       CHECK_FALSE(mentions(pair.server, name));
       CHECK_FALSE(mentions(pair.client, name));
     }
@@ -212,7 +260,8 @@ TEST_CASE("knobs that would be dead are not written", "[configs][openvpn]") {
   }
 }
 
-TEST_CASE("each version gets the options it knows, and none that it ignores or refuses", "[configs][openvpn]") {
+TEST_CASE("each version gets the options it knows, and none that it ignores or refuses",
+          "[configs][openvpn]") {
   struct Row {
     std::string option;
     bool in24, in25, in26, in27;
@@ -294,46 +343,110 @@ TEST_CASE("what cannot be a pair is refused with its cure", "[configs][openvpn]"
   OpenVpnKnobs knobs;
   OpenVpnVersion version = v26;
   std::string word;
-  SECTION("a name with a line break") { right.name = "off\nsite", word = "client has no usable name"; }
-  SECTION("a name with a slash") { right.name = "../x", word = "client has no usable name"; }
-  SECTION("the same name twice") { right.name = left.name, word = "same name"; }
-  SECTION("no certificate") { left.certificate = "", word = "server has no certificate"; }
-  SECTION("a certificate that ends its block") { left.certificate += "</cert>\nscript-security 3\n", word = "certificate"; }
-  SECTION("no key") { right.private_key = right.certificate, word = "client has no private key"; }
-  SECTION("a fingerprint too short") { left.fingerprint.pop_back(), word = "fingerprint"; }
-  SECTION("a fingerprint with other characters") { left.fingerprint[0] = 'g', word = "fingerprint"; }
-  SECTION("a fingerprint with other separators") { left.fingerprint[2] = '-', word = "fingerprint"; }
-  SECTION("no port") { right.endpoint.port = 0, word = "ADDRESS:PORT"; }
-  SECTION("a host with a second option") { right.endpoint.host = "x\nup /bin/sh", word = "ADDRESS:PORT"; }
-  SECTION("a server that listens on a name") { left.endpoint.host = "gw.example.org", word = "0.0.0.0:PORT"; }
-  SECTION("a long device") { left.device = "tun4567890123456", word = "device"; }
-  SECTION("a device with a blank") { left.device = "tun 0", word = "device"; }
-  SECTION("no client-config-dir") { left.client_config_dir = "", word = "client-config-dir"; }
-  SECTION("a relative client-config-dir") { left.client_config_dir = "ccd", word = "absolute path"; }
-  SECTION("a client-config-dir with a line break") { left.client_config_dir = "/a\nup x", word = "absolute path"; }
-  SECTION("a long client-config-dir") { left.client_config_dir = "/" + std::string(250, 'a'), word = "255"; }
-  SECTION("a relative management socket") { right.management_socket = "m.sock", word = "absolute path"; }
-  SECTION("no tunnel address") { right.tunnel_addresses.clear(), word = "10.77.0.1/30"; }
-  SECTION("two tunnel addresses") { right.tunnel_addresses.push_back(*Prefix::parse("10.78.0.2/30")), word = "10.77.0.1/30"; }
-  SECTION("tunnel addresses apart") { right.tunnel_addresses = {*Prefix::parse("10.78.0.2/30")}, word = "no pair"; }
-  SECTION("the same tunnel address") { right.tunnel_addresses = left.tunnel_addresses, word = "no pair"; }
-  SECTION("IPv6 at one end") { right.tunnel_addresses.push_back(*Prefix::parse("fd00::2/64")), word = "both ends"; }
-  SECTION("an IPv6 network without IPv6") { right.local_prefixes = {*Prefix::parse("fd00:2::/48")}, word = "fd00:77::1/64"; }
-  SECTION("host bits") { left.local_prefixes = {*Prefix::parse("10.1.0.1/16")}, word = "10.1.0.0/16"; }
+  SECTION("a name with a line break") {
+    right.name = "off\nsite", word = "client has no usable name";
+  }
+  SECTION("a name with a slash") {
+    right.name = "../x", word = "client has no usable name";
+  }
+  SECTION("the same name twice") {
+    right.name = left.name, word = "same name";
+  }
+  SECTION("no certificate") {
+    left.certificate = "", word = "server has no certificate";
+  }
+  SECTION("a certificate that ends its block") {
+    left.certificate += "</cert>\nscript-security 3\n", word = "certificate";
+  }
+  SECTION("no key") {
+    right.private_key = right.certificate, word = "client has no private key";
+  }
+  SECTION("a fingerprint too short") {
+    left.fingerprint.pop_back(), word = "fingerprint";
+  }
+  SECTION("a fingerprint with other characters") {
+    left.fingerprint[0] = 'g', word = "fingerprint";
+  }
+  SECTION("a fingerprint with other separators") {
+    left.fingerprint[2] = '-', word = "fingerprint";
+  }
+  SECTION("no port") {
+    right.endpoint.port = 0, word = "ADDRESS:PORT";
+  }
+  SECTION("a host with a second option") {
+    right.endpoint.host = "x\nup /bin/sh", word = "ADDRESS:PORT";
+  }
+  SECTION("a server that listens on a name") {
+    left.endpoint.host = "gw.example.org", word = "0.0.0.0:PORT";
+  }
+  SECTION("a long device") {
+    left.device = "tun4567890123456", word = "device";
+  }
+  SECTION("a device with a blank") {
+    left.device = "tun 0", word = "device";
+  }
+  SECTION("no client-config-dir") {
+    left.client_config_dir = "", word = "client-config-dir";
+  }
+  SECTION("a relative client-config-dir") {
+    left.client_config_dir = "ccd", word = "absolute path";
+  }
+  SECTION("a client-config-dir with a line break") {
+    left.client_config_dir = "/a\nup x", word = "absolute path";
+  }
+  SECTION("a long client-config-dir") {
+    left.client_config_dir = "/" + std::string(250, 'a'), word = "255";
+  }
+  SECTION("a relative management socket") {
+    right.management_socket = "m.sock", word = "absolute path";
+  }
+  SECTION("no tunnel address") {
+    right.tunnel_addresses.clear(), word = "10.77.0.1/30";
+  }
+  SECTION("two tunnel addresses") {
+    right.tunnel_addresses.push_back(*Prefix::parse("10.78.0.2/30")), word = "10.77.0.1/30";
+  }
+  SECTION("tunnel addresses apart") {
+    right.tunnel_addresses = {*Prefix::parse("10.78.0.2/30")}, word = "no pair";
+  }
+  SECTION("the same tunnel address") {
+    right.tunnel_addresses = left.tunnel_addresses, word = "no pair";
+  }
+  SECTION("IPv6 at one end") {
+    right.tunnel_addresses.push_back(*Prefix::parse("fd00::2/64")), word = "both ends";
+  }
+  SECTION("an IPv6 network without IPv6") {
+    right.local_prefixes = {*Prefix::parse("fd00:2::/48")}, word = "fd00:77::1/64";
+  }
+  SECTION("host bits") {
+    left.local_prefixes = {*Prefix::parse("10.1.0.1/16")}, word = "10.1.0.0/16";
+  }
   SECTION("tls-crypt-v2 at one end") {
     left.tls_crypt_v2 = "-----BEGIN OpenVPN tls-crypt-v2 server key-----\n", word = "one end only";
   }
-  SECTION("tls-crypt-v2 that is none") { left.tls_crypt_v2 = right.tls_crypt_v2 = "key", word = "genkey"; }
+  SECTION("tls-crypt-v2 that is none") {
+    left.tls_crypt_v2 = right.tls_crypt_v2 = "key", word = "genkey";
+  }
   SECTION("tls-crypt-v2 with its hole") {
     left.tls_crypt_v2 = right.tls_crypt_v2 = "-----BEGIN OpenVPN tls-crypt-v2 client key-----\n";
     version = {2, 6, 13};
     word = "CVE-2025-2704";
   }
-  SECTION("too old") { version = {2, 3, 18}, word = "too old"; }
-  SECTION("point to point before 2.6") { knobs.mode = OpenVpnMode::p2p, version = v25, word = "mode = server"; }
-  SECTION("ChaCha before 2.5") { knobs.cipher = OpenVpnCipher::chacha20_poly1305, version = v24, word = "AES-256-GCM"; }
-  SECTION("fragment with tcp") { knobs.proto = OpenVpnProto::tcp, knobs.fragment = 1300, word = "fragment"; }
-  SECTION("a tun-mtu that udp cannot carry") { knobs.tun_mtu = 65500, word = "65483"; }
+  SECTION("too old") {
+    version = {2, 3, 18}, word = "too old";
+  }
+  SECTION("point to point before 2.6") {
+    knobs.mode = OpenVpnMode::p2p, version = v25, word = "mode = server";
+  }
+  SECTION("ChaCha before 2.5") {
+    knobs.cipher = OpenVpnCipher::chacha20_poly1305, version = v24, word = "AES-256-GCM";
+  }
+  SECTION("fragment with tcp") {
+    knobs.proto = OpenVpnProto::tcp, knobs.fragment = 1300, word = "fragment";
+  }
+  SECTION("a tun-mtu that udp cannot carry") {
+    knobs.tun_mtu = 65500, word = "65483";
+  }
   const auto pair = write_openvpn_pair(left, right, knobs, version);
   REQUIRE_FALSE(pair.has_value());
   CHECK_THAT(pair.error().what, Catch::Contains(word));
@@ -343,8 +456,12 @@ TEST_CASE("what cannot be a pair is refused with its cure", "[configs][openvpn]"
 TEST_CASE("tls-crypt-v2 goes in where it is safe", "[configs][openvpn]") {
   OpenVpnSite left = server();
   OpenVpnSite right = client();
-  left.tls_crypt_v2 = "-----BEGIN OpenVPN tls-crypt-v2 server key-----\nK\n-----END OpenVPN tls-crypt-v2 server key-----\n";
-  right.tls_crypt_v2 = "-----BEGIN OpenVPN tls-crypt-v2 client key-----\nL\n-----END OpenVPN tls-crypt-v2 client key-----\n";
+  left.tls_crypt_v2 =
+      "-----BEGIN OpenVPN tls-crypt-v2 server key-----\nK\n-----END OpenVPN tls-crypt-v2 server "
+      "key-----\n";
+  right.tls_crypt_v2 =
+      "-----BEGIN OpenVPN tls-crypt-v2 client key-----\nL\n-----END OpenVPN tls-crypt-v2 client "
+      "key-----\n";
   for (const OpenVpnVersion& version : {v25, v26, v27, OpenVpnVersion{2, 6, 0}}) {
     const auto pair = write_openvpn_pair(left, right, {}, version);
     if (!pair) FAIL(pair.error().text());
@@ -357,11 +474,15 @@ TEST_CASE("tls-crypt-v2 goes in where it is safe", "[configs][openvpn]") {
 }
 
 TEST_CASE("the version is read from OpenVPN's first line", "[configs][openvpn]") {
-  CHECK(parse_openvpn_version("OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)]\nlibrary versions: 3.0\n").value_or(v24) == v26);
-  CHECK(parse_openvpn_version("OpenVPN 2.7_rc1 aarch64\n").value_or(v24) == OpenVpnVersion{2, 7, 0});
+  CHECK(parse_openvpn_version(
+            "OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)]\nlibrary versions: 3.0\n")
+            .value_or(v24) == v26);
+  CHECK(parse_openvpn_version("OpenVPN 2.7_rc1 aarch64\n").value_or(v24) ==
+        OpenVpnVersion{2, 7, 0});
   CHECK(parse_openvpn_version("OpenVPN 2.5").value_or(v24) == OpenVpnVersion{2, 5, 0});
-  for (const char* text : {"", "OpenVPN", "OpenVPN ", "openvpn 2.6.14", "OpenVPN two", "OpenVPN 2", "OpenVPN 2.", "OpenVPN 2.6.14.1",
-                           "OpenVPN 99999.1", "usage: OpenVPN 2.6.14", "OpenVPN .6.1"}) {
+  for (const char* text :
+       {"", "OpenVPN", "OpenVPN ", "openvpn 2.6.14", "OpenVPN two", "OpenVPN 2", "OpenVPN 2.",
+        "OpenVPN 2.6.14.1", "OpenVPN 99999.1", "usage: OpenVPN 2.6.14", "OpenVPN .6.1"}) {
     INFO(text);
     CHECK_FALSE(parse_openvpn_version(text).has_value());
   }

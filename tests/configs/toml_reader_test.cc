@@ -6,12 +6,14 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "configs/knob.h"
+#include "configs/toml_writer.h"
 
 namespace lt::configs {
 
 namespace {
 
-// The tests replace one line of this text, or put one in front, and say which line the finding must name.
+// The tests replace one line of this text, or put one in front, and say which line the finding must
+// name.
 constexpr std::string_view good = R"(site = "office"
 
 [identity]
@@ -47,13 +49,15 @@ std::string with_line(std::size_t line, std::string_view replacement) {
 }
 
 struct Bad {
-  std::size_t replaced;      // the line of `good` that is replaced
+  std::size_t replaced;  // the line of `good` that is replaced
   std::string replacement;
-  std::size_t found;         // the line that the first finding names
-  std::string word;          // stands in that finding
+  std::size_t found;  // the line that the first finding names
+  std::string word;   // stands in that finding
 };
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
@@ -74,24 +78,29 @@ TEST_CASE("a good config is read whole", "[configs][toml]") {
 TEST_CASE("a relative key stands beside its config", "[configs][toml]") {
   CHECK(parse_link_config(good, "office.toml")->key_path == "office.key");
   CHECK(parse_link_config(good, "sites/office.toml")->key_path == "sites/office.key");
-  CHECK(parse_link_config(with_line(4, "key = \"/k/office.key\""), "sites/office.toml")->key_path == "/k/office.key");
-  CHECK(parse_link_config(with_line(4, "key = \"k\"\npsk = \"p\""), "/a/b.toml")->psk_path == "/a/p");
+  CHECK(parse_link_config(with_line(4, "key = \"/k/office.key\""), "sites/office.toml")->key_path ==
+        "/k/office.key");
+  CHECK(parse_link_config(with_line(4, "key = \"k\"\npsk = \"p\""), "/a/b.toml")->psk_path ==
+        "/a/p");
 }
 
 TEST_CASE("what is harmless is taken", "[configs][toml]") {
   const std::string text = GENERATE(
-      std::string(good), with_line(1, "# a\tcomment\nsite = \"office\"  # with\ttabs"), with_line(1, "site = 'office'\r"),
-      with_line(8, "connect = \"gw.example.org:5198\""), with_line(8, "connect = \"[2001:db8::1]:5198\""),
-      with_line(8, "listen = \"[::]:1\""), with_line(8, "listen = \"192.0.2.4:65535\""),
-      with_line(12, "addresses = [\"10.77.0.0/31\"]"), with_line(12, "addresses = [\"10.77.0.1/30\", \"fd00::1/64\"]"),
-      with_line(15, "local = []"), with_line(15, ""), with_line(16, "peer = [\"192.168.1.7/32\"]"),
-      with_line(16, "peer = [\n  \"10.2.0.0/16\",\n  \"10.3.0.0/16\",\n]"), with_line(21, "notsent_lowat = 65536"),
-      with_line(20, "offload = false"), with_line(19, "mtu = 65_535"), with_line(18, ""),
+      std::string(good), with_line(1, "# a\tcomment\nsite = \"office\"  # with\ttabs"),
+      with_line(1, "site = 'office'\r"), with_line(8, "connect = \"gw.example.org:5198\""),
+      with_line(8, "connect = \"[2001:db8::1]:5198\""), with_line(8, "listen = \"[::]:1\""),
+      with_line(8, "listen = \"192.0.2.4:65535\""), with_line(12, "addresses = [\"10.77.0.0/31\"]"),
+      with_line(12, "addresses = [\"10.77.0.1/30\", \"fd00::1/64\"]"), with_line(15, "local = []"),
+      with_line(15, ""), with_line(16, "peer = [\"192.168.1.7/32\"]"),
+      with_line(16, "peer = [\n  \"10.2.0.0/16\",\n  \"10.3.0.0/16\",\n]"),
+      with_line(21, "notsent_lowat = 65536"), with_line(20, "offload = false"),
+      with_line(19, "mtu = 65_535"), with_line(18, ""),
       with_line(9, "device = \"a23456789012345\""));
   INFO(text);
   // Without its header the keys of [native] fall into [networks]: they have to go with it.
   const bool headless = text.find("[native]") == std::string::npos;
-  const auto config = parse_link_config(headless ? text.substr(0, text.find("mtu =")) : text, "office.toml");
+  const auto config =
+      parse_link_config(headless ? text.substr(0, text.find("mtu =")) : text, "office.toml");
   if (!config) FAIL(config.error().text());
   CHECK(config->site == "office");
 }
@@ -173,16 +182,21 @@ TEST_CASE("each way to be wrong is named with its line and its cure", "[configs]
       {5, "", 3, "ltpub-"},
       {5, "peer_public_key = \"\"", 5, "44 characters"},
       {5, "peer_public_key = \"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"", 5, "write ltpub-"},
-      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw==\"", 5, "not a whole public key"},
-      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc\"", 5, "not a whole public key"},
-      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwd=\"", 5, "not a whole public key"},
-      {5, "peer_public_key = \"ltpub-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", 5, "nobody's"},
+      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw==\"", 5,
+       "not a whole public key"},
+      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc\"", 5,
+       "not a whole public key"},
+      {5, "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwd=\"", 5,
+       "not a whole public key"},
+      {5, "peer_public_key = \"ltpub-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", 5,
+       "nobody's"},
       {5,
        "peer_public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"\n"
        "public_key = \"ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\"",
        5, "at the other site"},
       {8, "", 7, "neither listens nor connects"},
-      {8, "listen = \"0.0.0.0:5198\"\nconnect = \"192.0.2.1:5198\"", 9, "remove `listen` or `connect`"},
+      {8, "listen = \"0.0.0.0:5198\"\nconnect = \"192.0.2.1:5198\"", 9,
+       "remove `listen` or `connect`"},
       {8, "listen = \"0.0.0.0:0\"", 8, "from 1 to 65535"},
       {8, "listen = \"0.0.0.0:65536\"", 8, "from 1 to 65535"},
       {8, "listen = \"0.0.0.0:-1\"", 8, "from 1 to 65535"},
@@ -227,7 +241,12 @@ TEST_CASE("each way to be wrong is named with its line and its cure", "[configs]
       {15, "local = [\"169.254.0.0/16\"]", 15, "link-local"},
       {15, "local = [\"10.1.0.0/16\",\n \"10.1.0.0/16\"]", 16, "overlaps"},
       {15, "local = [\"10.77.0.0/16\"]", 15, "overlaps"},
-      {16, "peer = [\"10.2.0.0/15\"]", 16, "overlaps", },
+      {
+          16,
+          "peer = [\"10.2.0.0/15\"]",
+          16,
+          "overlaps",
+      },
       {16, "peer = [\"10.1.2.0/24\"]", 16, "share no address"},
       {16, "peer = [\"10.0.0.0/8\"]", 16, "share no address"},
       {16, "peer = [\"10.2.0.0/16\",\n  \"10.3.0.0\"]", 17, "no prefix length"},
@@ -297,7 +316,8 @@ TEST_CASE("a section written as a key says how sections are written", "[configs]
 TEST_CASE("an empty file asks for everything it needs", "[configs][toml]") {
   const auto config = parse_link_config("", "o.toml");
   REQUIRE_FALSE(config.has_value());
-  for (const char* word : {"no name", "no private key", "peer_public_key", "neither listens", "no address"}) {
+  for (const char* word :
+       {"no name", "no private key", "peer_public_key", "neither listens", "no address"}) {
     CHECK_THAT(config.error().what, Catch::Contains(word));
   }
 }
@@ -309,7 +329,8 @@ TEST_CASE("no truncation of a good config is taken for another one", "[configs][
       CHECK(config.error().what.starts_with("o.toml:"));
       continue;
     }
-    // What is cut off without a trace is only what may be absent: networks, knobs, the last line's end.
+    // What is cut off without a trace is only what may be absent: networks, knobs, the last line's
+    // end.
     INFO("cut at " << length);
     CHECK(config->site == "office");
     CHECK(config->listen == Endpoint{"0.0.0.0", 5198});
@@ -318,7 +339,8 @@ TEST_CASE("no truncation of a good config is taken for another one", "[configs][
 }
 
 TEST_CASE("no changed bytes break the reader", "[configs][toml]") {
-  // A message or a config, never an exception or an abort; and messages are printable, one finding a line.
+  // A message or a config, never an exception or an abort; and messages are printable, one finding
+  // a line.
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -331,7 +353,8 @@ TEST_CASE("no changed bytes break the reader", "[configs][toml]") {
     const auto config = parse_link_config(text, "o.toml");
     if (config) continue;
     for (const std::string_view line : split(config.error().what, '\n')) {
-      if (!line.starts_with("o.toml:") || printable(line, 2000).find("\\x") == 0) FAIL(text << "\n" << line);
+      if (!line.starts_with("o.toml:") || printable(line, 2000).find("\\x") == 0)
+        FAIL(text << "\n" << line);
     }
   }
 }
@@ -364,6 +387,17 @@ TEST_CASE("the examples are good configs that fit together", "[configs][toml]") 
   CHECK(office->listen->port == offsite->connect->port);
   CHECK(office->tunnel_addresses[0].network() == offsite->tunnel_addresses[0].network());
   CHECK(office->tunnel_addresses != offsite->tunnel_addresses);
+}
+
+TEST_CASE("the examples are what init writes today", "[configs][toml]") {
+  const std::string folder = std::string(LINKTUNE_SOURCE_DIR) + "/configs/examples/";
+  for (const char* name : {"office.toml", "offsite.toml"}) {
+    const auto text = read_file(folder + name, config_bytes_max);
+    if (!text) FAIL(text.error().text());
+    const auto config = parse_link_config(*text, name);
+    if (!config) FAIL(config.error().text());
+    CHECK(write_link_config(*config) == *text);
+  }
 }
 
 }  // namespace lt::configs

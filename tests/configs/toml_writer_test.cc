@@ -78,7 +78,8 @@ TEST_CASE("every line of a written config has a reason above it", "[configs][tom
   std::string_view before;
   for (const std::string_view line : split(trim(text), '\n')) {
     INFO(line);
-    if (!line.empty() && line.front() != '#' && line.front() != '[') CHECK(before.starts_with("# "));
+    if (!line.empty() && line.front() != '#' && line.front() != '[')
+      CHECK(before.starts_with("# "));
     before = line;
   }
 }
