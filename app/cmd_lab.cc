@@ -22,21 +22,29 @@ Result<std::string> resolve_program(const std::string& path) {
   return std::string(target.data(), static_cast<std::size_t>(length));
 }
 
-std::string count(const Json& counters, const char* name) { return std::to_string(counters.value(name, std::uint64_t{0})); }
+std::string count(const Json& counters, const char* name) {
+  return std::to_string(counters.value(name, std::uint64_t{0}));
+}
 
 std::string direction_text(const std::string& name, const Json& report) {
   const Json counters = report.value("counters", Json::object());
   const Json emulator = report.value("emulator", Json::object());
-  const std::uint64_t lost = counters.value("packets_lost_single", std::uint64_t{0}) + counters.value("packets_lost_burst", std::uint64_t{0});
+  const std::uint64_t lost = counters.value("packets_lost_single", std::uint64_t{0}) +
+                             counters.value("packets_lost_burst", std::uint64_t{0});
   std::string text = name + ": " + report.value("words", std::string()) + "\n";
-  text += "  packets: in " + count(counters, "packets_in") + ", out " + count(counters, "packets_out") + ", lost " + std::to_string(lost) +
-          ", dropped " + count(counters, "packets_dropped_queue") + ", in black-outs " + count(counters, "packets_blackout") +
-          ", corrupted " + count(counters, "packets_corrupted") + ", under way " + count(counters, "packets_held") + "\n";
+  text += "  packets: in " + count(counters, "packets_in") + ", out " +
+          count(counters, "packets_out") + ", lost " + std::to_string(lost) + ", dropped " +
+          count(counters, "packets_dropped_queue") + ", in black-outs " +
+          count(counters, "packets_blackout") + ", corrupted " +
+          count(counters, "packets_corrupted") + ", under way " + count(counters, "packets_held") +
+          "\n";
   const std::uint64_t unasked = counters.value("packets_dropped_storage", std::uint64_t{0}) +
-                                emulator.value("device_dropped", std::uint64_t{0}) + emulator.value("device_refused", std::uint64_t{0});
+                                emulator.value("device_dropped", std::uint64_t{0}) +
+                                emulator.value("device_refused", std::uint64_t{0});
   const std::uint64_t late = emulator.value("late_packets", std::uint64_t{0});
   if (unasked > 0 || late > 0) {
-    text += "  beware: the emulator did not keep up: " + std::to_string(unasked) + " packets dropped unasked, " + std::to_string(late) +
+    text += "  beware: the emulator did not keep up: " + std::to_string(unasked) +
+            " packets dropped unasked, " + std::to_string(late) +
             " delivered more than 1 ms late\n";
   }
   return text;
@@ -54,34 +62,44 @@ Result<Json> lab_up(const LabUpOptions& options) {
                  program);
 }
 
-Status lab_down(const std::string& name) { return lab::down(name); }
+Status lab_down(const std::string& name) {
+  return lab::down(name);
+}
 
 Status lab_exec(const std::string& name, const std::string& host, const Argv& argv) {
   LT_TRY(const lab::Host inside, lab::parse_host(host));
   return lab::exec(name, inside, argv);
 }
 
-Result<Json> lab_set(const std::string& name, const std::string& direction, const std::vector<std::string>& words) {
+Result<Json> lab_set(const std::string& name, const std::string& direction,
+                     const std::vector<std::string>& words) {
   LT_TRY(const lab::Directions directions, lab::parse_directions(direction));
   return lab::set(name, directions, words);
 }
 
-Result<Json> lab_status(const std::string& name) { return lab::status(name); }
+Result<Json> lab_status(const std::string& name) {
+  return lab::status(name);
+}
 
-Status lab_emulate(const std::string& name, int ready_fd) { return lab::emulate(name, ready_fd); }
+Status lab_emulate(const std::string& name, int ready_fd) {
+  return lab::emulate(name, ready_fd);
+}
 
 std::string lab_text(const Json& status) {
   const std::string name = status.value("name", std::string());
   const lab::Topology topology = lab::Topology::standard(name);
   std::string text = "lab " + name + ", profile " + status.value("profile", std::string());
-  text += status.value("running", false) ? "\n" : ": its emulator has ended; `linktune lab up --name " + name + "` builds it anew\n";
+  text += status.value("running", false)
+              ? "\n"
+              : ": its emulator has ended; `linktune lab up --name " + name + "` builds it anew\n";
   for (const lab::Site* const site : {&topology.office, &topology.offsite}) {
-    text += "  " + topology.namespace_of(site->lan_host) + " " + site->lan_host_v4.address.text() + "  --  " +
-            topology.namespace_of(site->gateway) + " " + site->gateway_v4.address.text() + ", on the WAN " +
-            site->wan_v4.address.text() + "\n";
+    text += "  " + topology.namespace_of(site->lan_host) + " " + site->lan_host_v4.address.text() +
+            "  --  " + topology.namespace_of(site->gateway) + " " +
+            site->gateway_v4.address.text() + ", on the WAN " + site->wan_v4.address.text() + "\n";
   }
   const Json directions = status.value("directions", Json::object());
-  for (const auto& [direction, report] : directions.items()) text += direction_text(direction, report);
+  for (const auto& [direction, report] : directions.items())
+    text += direction_text(direction, report);
   return text;
 }
 

@@ -12,14 +12,15 @@
 
 namespace lt::app {
 
-/// `lab up [--name NAME] [--profile PROFILE] [--seed N] [WORD ...]`, such as `lab up --profile lossy rate=100mbit`.
+/// `lab up [--name NAME] [--profile PROFILE] [--seed N] [WORD ...]`, with words such as
+/// rate=100mbit.
 struct LabUpOptions {
   std::string name{"lt"};
   std::string profile{"wan"};
   std::vector<std::string> settings{};              // words for both directions, over the profile's
   std::optional<std::uint64_t> seed{};              // absent: drawn; the status tells it
   std::optional<std::string> congestion_control{};  // of the namespaces; absent: cubic
-  std::string program{"/proc/self/exe"};            // becomes the emulator: understands `lab emulate`
+  std::string program{"/proc/self/exe"};  // becomes the emulator: understands `lab emulate`
 };
 
 /// Builds the lab and leaves it standing. @return its status
@@ -28,16 +29,19 @@ struct LabUpOptions {
 /// Takes the lab down, or what is left of it.
 [[nodiscard]] Status lab_down(const std::string& name);
 
-/// `lab exec [--name NAME] HOST -- COMMAND ...`: becomes the command, so that its exit code, terminal and signals are its
-/// own; returns only when that fails.
+/// `lab exec [--name NAME] HOST -- COMMAND ...`: becomes the command, so that its exit code,
+/// terminal and signals are its own; returns only when that fails.
 [[nodiscard]] Status lab_exec(const std::string& name, const std::string& host, const Argv& argv);
 
-/// `lab set [--name NAME] [--direction both|to-offsite|to-office] WORD ...`. @return the status afterwards
-[[nodiscard]] Result<Json> lab_set(const std::string& name, const std::string& direction, const std::vector<std::string>& words);
+/// `lab set [--name NAME] [--direction both|to-offsite|to-office] WORD ...`. @return the status
+/// afterwards
+[[nodiscard]] Result<Json> lab_set(const std::string& name, const std::string& direction,
+                                   const std::vector<std::string>& words);
 
 [[nodiscard]] Result<Json> lab_status(const std::string& name);
 
-/// Hidden: `lab emulate --name NAME --ready-fd N`, the background process of `lab up`. Runs until SIGTERM or SIGINT.
+/// Hidden: `lab emulate --name NAME --ready-fd N`, the background process of `lab up`. Runs until
+/// SIGTERM or SIGINT.
 /// @pre no other thread runs yet
 [[nodiscard]] Status lab_emulate(const std::string& name, int ready_fd);
 

@@ -14,9 +14,11 @@ Json describe(const LabState& state) {
 }
 
 Result<std::unique_ptr<Carrier>> Carrier::start(const LabState& state) {
-  LT_TRY(WanEmulator emulator, WanEmulator::start(Topology::standard(state.name), state.profile.wan));
+  LT_TRY(WanEmulator emulator,
+         WanEmulator::start(Topology::standard(state.name), state.profile.wan));
   std::unique_ptr<Carrier> carrier(new Carrier(state, std::move(emulator)));
-  LT_TRY(ControlServer control, ControlServer::start(control_path(state.name), [raw = carrier.get()](const Json& request) {
+  LT_TRY(ControlServer control,
+         ControlServer::start(control_path(state.name), [raw = carrier.get()](const Json& request) {
            return raw->answer(request);
          }));
   carrier->control_.emplace(std::move(control));
@@ -29,7 +31,8 @@ Status Carrier::set(Directions directions, const std::vector<std::string>& words
   for (std::size_t i = 0; i < directions.size(); ++i) {  // all are checked before one is changed
     LT_TRY(changed[i], WanSettings::parse(words, emulator_.report(directions[i]).settings));
   }
-  for (std::size_t i = 0; i < directions.size(); ++i) emulator_.set(directions[i], changed[i]);
+  for (std::size_t i = 0; i < directions.size(); ++i)
+    emulator_.set(directions[i], changed[i]);
   return {};
 }
 
@@ -53,7 +56,8 @@ Result<Json> Carrier::answer(const Json& request) {
   if (op != "set") return fail(Errc::protocol, "op is status or set");
   const Json direction = request.value("direction", Json());
   const Json words = request.value("words", Json());
-  if (!direction.is_string() || !words.is_array()) return fail(Errc::protocol, "set needs a direction and words");
+  if (!direction.is_string() || !words.is_array())
+    return fail(Errc::protocol, "set needs a direction and words");
   std::vector<std::string> texts;
   for (const Json& word : words) {
     if (!word.is_string()) return fail(Errc::protocol, "a word is a text");

@@ -1,4 +1,5 @@
-// Carrier: a lab's emulator with its control socket; what a Sandbox holds, and what the background emulator is.
+// Carrier: a lab's emulator with its control socket; what a Sandbox holds, and what the background
+// emulator is.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,8 @@ namespace lt::lab {
 
 class Carrier {
  public:
-  /// @pre the state file is written (its directory holds the control socket), and build_sites() done
+  /// @pre the state file is written (its directory holds the control socket), and build_sites()
+  /// done
   [[nodiscard]] static Result<std::unique_ptr<Carrier>> start(const LabState& state);
 
   /// @thread any
@@ -27,7 +29,8 @@ class Carrier {
   [[nodiscard]] Json status() const;
 
  private:
-  Carrier(LabState state, WanEmulator emulator) : state_(std::move(state)), emulator_(std::move(emulator)) {}
+  Carrier(LabState state, WanEmulator emulator)
+      : state_(std::move(state)), emulator_(std::move(emulator)) {}
   [[nodiscard]] Result<Json> answer(const Json& request);
 
   LabState state_;

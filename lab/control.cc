@@ -24,12 +24,14 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t line_bytes_max = 64 * 1024;
-constexpr milliseconds line_patience{2000};  // a whole line within this time, or the conversation ends
+constexpr milliseconds line_patience{
+    2000};  // a whole line within this time, or the conversation ends
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return fail(Errc::limit, "the path of the control socket is too long: " + path);
+  if (path.size() >= sizeof address.sun_path)
+    return fail(Errc::limit, "the path of the control socket is too long: " + path);
   std::memcpy(address.sun_path, path.c_str(), path.size());
   return address;
 }
@@ -46,7 +48,8 @@ Result<std::string> receive_line(const Fd& socket) {
   while (line.size() <= line_bytes_max) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd polled{socket.get(), POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) <= 0) return fail(Errc::timed_out, "no answer in time");
+    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) <= 0)
+      return fail(Errc::timed_out, "no answer in time");
     std::array<char, 4096> chunk;
     const auto count = ::recv(socket.get(), chunk.data(), chunk.size(), 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
@@ -61,7 +64,8 @@ Result<std::string> receive_line(const Fd& socket) {
 Status send_line(const Fd& socket, const Json& json) {
   const std::string line = to_line(json) + "\n";
   const auto sent = ::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(line.size())) return fail_errno(errno, "cannot write to the control socket");
+  if (sent != static_cast<ssize_t>(line.size()))
+    return fail_errno(errno, "cannot write to the control socket");
   return {};
 }
 
@@ -73,7 +77,9 @@ Json reply_to(const Fd& socket, const ControlServer::Answer& answer) {
   };
   const Result<Json> result = run();
   if (result) return {{"ok", true}, {"status", *result}};
-  return {{"ok", false}, {"code", static_cast<unsigned>(result.error().code)}, {"error", result.error().what}};
+  return {{"ok", false},
+          {"code", static_cast<unsigned>(result.error().code)},
+          {"error", result.error().what}};
 }
 
 void serve(const Fd& listener, const Fd& wake, const ControlServer::Answer& answer) {
@@ -103,9 +109,8 @@ Result<ControlServer> ControlServer::start(const std::string& path, Answer answe
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread([listening = std::move(listener), woken = std::move(wake_of_thread), answering = std::move(answer)] {
-    serve(listening, woken, answering);
-  });
+  std::thread thread([listening = std::move(listener), woken = std::move(wake_of_thread),
+                      answering = std::move(answer)] { serve(listening, woken, answering); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return ControlServer(std::move(wake), std::move(thread));
 }
@@ -128,7 +133,8 @@ Result<Json> ask(const std::string& path, const Json& request) {
   LT_TRY(Json reply, parse_json(line, path));
   if (!reply.is_object()) return fail(Errc::protocol, path + " gave no answer that makes sense");
   if (reply.value("ok", false)) return reply.value("status", Json::object());
-  return fail(static_cast<Errc>(reply.value("code", static_cast<unsigned>(Errc::protocol))), reply.value("error", std::string("refused")));
+  return fail(static_cast<Errc>(reply.value("code", static_cast<unsigned>(Errc::protocol))),
+              reply.value("error", std::string("refused")));
 }
 
 }  // namespace lt::lab

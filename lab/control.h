@@ -1,8 +1,9 @@
-// Control: how another process speaks to a running emulator. A Unix socket (mode 0600), one request a connection, each
-// a line of JSON answered by a line of JSON:
+// Control: how another process speaks to a running emulator. A Unix socket (mode 0600), one request
+// a connection, each a line of JSON answered by a line of JSON:
 //
 //   {"op":"status"}                                            -> {"ok":true,"status":{...}}
-//   {"op":"set","direction":"both","words":["loss=1%"]}        -> {"ok":true} or {"ok":false,"code":"invalid","error":"..."}
+//   {"op":"set","direction":"both","words":["loss=1%"]}        -> {"ok":true} or
+//   {"ok":false,"code":"invalid","error":"..."}
 #pragma once
 
 #include <functional>

@@ -1,7 +1,8 @@
 // FrameStore: frames of one direction, in order, in memory taken at start. First in, first out.
 //
-// Frames lie one behind the other in blocks; an empty block returns to the top of a stack, so that a short queue lives
-// in a few blocks that stay in the cache, and a long one takes what it needs. A frame is received directly into its place.
+// Frames lie one behind the other in blocks; an empty block returns to the top of a stack, so that
+// a short queue lives in a few blocks that stay in the cache, and a long one takes what it needs. A
+// frame is received directly into its place.
 // @thread one; allocates only when it is made
 #pragma once
 
@@ -19,7 +20,8 @@ namespace lt::lab {
 
 class FrameStore {
  public:
-  static constexpr std::size_t frame_bytes_max = 2048;  // 1500 bytes, an Ethernet header, tags: with room
+  static constexpr std::size_t frame_bytes_max =
+      2048;  // 1500 bytes, an Ethernet header, tags: with room
   static constexpr std::size_t block_bytes = 64 * 1024;
 
   /// @error io: no memory
@@ -82,7 +84,8 @@ class FrameStore {
   static constexpr std::uint32_t end_of_block = 0;
 
   FrameStore(Byte* memory, std::size_t blocks) : memory_(memory), blocks_(blocks), used_(blocks) {
-    for (std::size_t i = blocks; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
+    for (std::size_t i = blocks; i > 0; --i)
+      free_.push_back(static_cast<std::uint32_t>(i - 1));
   }
 
   [[nodiscard]] Byte* block(std::uint32_t index) { return memory_ + index * block_bytes; }
@@ -109,8 +112,8 @@ class FrameStore {
   std::vector<std::uint32_t> free_;  // a stack of blocks
   std::vector<std::uint32_t> used_;  // a ring of blocks: count_ of them from first_ on
   std::size_t first_{0}, count_{0};
-  std::size_t read_at_{0};           // in the first block
-  std::size_t write_at_{0};          // in the last block
+  std::size_t read_at_{0};   // in the first block
+  std::size_t write_at_{0};  // in the last block
 };
 
 }  // namespace lt::lab

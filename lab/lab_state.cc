@@ -25,19 +25,25 @@ constexpr int end_patience_ms = 2000;
 const std::string run_directory = "/run/linktune";
 const std::string labs_directory = run_directory + "/lab";
 
-std::string state_path(const std::string& name) { return state_directory(name) + "/state.json"; }
+std::string state_path(const std::string& name) {
+  return state_directory(name) + "/state.json";
+}
 
 std::string_view name_of(Keeper keeper) {
   switch (keeper) {
-    case Keeper::program: return "program";
-    case Keeper::emulator: return "emulator";
-    case Keeper::nobody: return "nobody";
+    case Keeper::program:
+      return "program";
+    case Keeper::emulator:
+      return "emulator";
+    case Keeper::nobody:
+      return "nobody";
   }
   return "?";
 }
 
 Status make_directory(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return fail_errno(errno, "cannot make " + path);
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return fail_errno(errno, "cannot make " + path);
   return {};
 }
 
@@ -57,7 +63,8 @@ std::optional<T> get(const Json& json, const char* key) {
 
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words;
-  for (const std::string_view word : split(text, ' ')) words.emplace_back(word);
+  for (const std::string_view word : split(text, ' '))
+    words.emplace_back(word);
   return words;
 }
 
@@ -81,7 +88,12 @@ std::optional<LabState> state_of(const Json& json) {
     if (!settings) return std::nullopt;
     known->of(direction) = *settings;
   }
-  state = {.name = *name, .profile = *known, .seed = *seed, .keeper = Keeper::program, .standing = *standing, .owner = {*pid, *ticks}};
+  state = {.name = *name,
+           .profile = *known,
+           .seed = *seed,
+           .keeper = Keeper::program,
+           .standing = *standing,
+           .owner = {*pid, *ticks}};
   for (const Keeper possible : {Keeper::program, Keeper::emulator, Keeper::nobody}) {
     if (name_of(possible) == *keeper) state.keeper = possible;
   }
@@ -91,7 +103,8 @@ std::optional<LabState> state_of(const Json& json) {
 // Ends `process` if it is still the one that was meant.
 void end_process(const ProcessId& process) {
   const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!handle.is_open() || !process.is_alive()) return;  // asked with the handle held: no other can take its number now
+  if (!handle.is_open() || !process.is_alive())
+    return;  // asked with the handle held: no other can take its number now
   for (const int number : {SIGTERM, SIGKILL}) {
     ::syscall(SYS_pidfd_send_signal, handle.get(), number, nullptr, 0);
     pollfd polled{handle.get(), POLLIN, 0};
@@ -119,21 +132,36 @@ std::optional<ProcessId> ProcessId::of(pid_t pid) {
   return ticks ? std::optional(ProcessId{pid, *ticks}) : std::nullopt;
 }
 
-ProcessId ProcessId::self() { return of(::getpid()).value_or(ProcessId{::getpid(), 0}); }
+ProcessId ProcessId::self() {
+  return of(::getpid()).value_or(ProcessId{::getpid(), 0});
+}
 
-bool ProcessId::is_alive() const { return pid > 0 && of(pid) == *this; }
+bool ProcessId::is_alive() const {
+  return pid > 0 && of(pid) == *this;
+}
 
-std::string state_directory(const std::string& name) { return labs_directory + "/" + name; }
-std::string control_path(const std::string& name) { return state_directory(name) + "/control.sock"; }
-std::string log_path(const std::string& name) { return state_directory(name) + "/emulator.log"; }
+std::string state_directory(const std::string& name) {
+  return labs_directory + "/" + name;
+}
+std::string control_path(const std::string& name) {
+  return state_directory(name) + "/control.sock";
+}
+std::string log_path(const std::string& name) {
+  return state_directory(name) + "/emulator.log";
+}
 
 Result<LabState> read_state(const std::string& name) {
   LT_CHECK(check_name(name));
   const auto text = read_file(state_path(name), state_bytes_max);
-  if (!text) return fail(Errc::not_found, "no lab called " + name + " stands: start it with `linktune lab up --name " + name + "`");
+  if (!text)
+    return fail(
+        Errc::not_found,
+        "no lab called " + name + " stands: start it with `linktune lab up --name " + name + "`");
   LT_TRY(const Json json, parse_json(*text, state_path(name)));
   auto state = state_of(json);
-  if (!state || state->name != name) return fail(Errc::invalid, state_path(name) + " is damaged: `linktune lab down --name " + name + "` removes the lab");
+  if (!state || state->name != name)
+    return fail(Errc::invalid, state_path(name) + " is damaged: `linktune lab down --name " + name +
+                                   "` removes the lab");
   return *state;
 }
 
@@ -146,7 +174,8 @@ Status write_state(const LabState& state) {
             {"standing", state.standing},
             {"owner_pid", static_cast<std::uint64_t>(state.owner.pid)},
             {"owner_start_ticks", state.owner.start_ticks}};
-  for (const Direction direction : all_directions) json[std::string(name_of(direction))] = state.profile.of(direction).text();
+  for (const Direction direction : all_directions)
+    json[std::string(name_of(direction))] = state.profile.of(direction).text();
   return write_file(state_path(state.name), to_line(json) + "\n", 0600);
 }
 
@@ -166,8 +195,10 @@ Status clear_leftovers(const BuildLock& lock, const Topology& topology) {
   if (::access(state_directory(name).c_str(), F_OK) == 0) {
     const auto state = read_state(name);
     if (state && !state->is_leftover()) {
-      return fail(Errc::exists, "a lab called " + name + " stands already: take it down with `linktune lab down --name " + name +
-                                    "`, or give this one another name with --name");
+      return fail(Errc::exists,
+                  "a lab called " + name +
+                      " stands already: take it down with `linktune lab down --name " + name +
+                      "`, or give this one another name with --name");
     }
     LT_CHECK(remove_lab(lock, topology));
   }
@@ -175,7 +206,8 @@ Status clear_leftovers(const BuildLock& lock, const Topology& topology) {
     const std::string taken = topology.namespace_of(host);
     if (namespace_exists(taken)) {
       return fail(Errc::exists, "a network namespace called " + taken +
-                                    " is there that no lab has made: remove it (ip netns del " + taken + "), or give the lab another name with --name");
+                                    " is there that no lab has made: remove it (ip netns del " +
+                                    taken + "), or give the lab another name with --name");
     }
   }
   return {};
@@ -183,11 +215,13 @@ Status clear_leftovers(const BuildLock& lock, const Topology& topology) {
 
 Status remove_lab(const BuildLock&, const Topology& topology) {
   const auto state = read_state(topology.name);
-  if (state && state->keeper == Keeper::emulator && state->owner != ProcessId::self()) end_process(state->owner);
+  if (state && state->keeper == Keeper::emulator && state->owner != ProcessId::self())
+    end_process(state->owner);
   LT_CHECK(remove_sites(topology));
   std::error_code ignored;
   std::filesystem::remove_all(state_directory(topology.name), ignored);
-  if (ignored) return fail_errno(ignored.value(), "cannot remove " + state_directory(topology.name));
+  if (ignored)
+    return fail_errno(ignored.value(), "cannot remove " + state_directory(topology.name));
   return {};
 }
 

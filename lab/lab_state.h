@@ -1,13 +1,14 @@
-// LabState: what a lab leaves on the machine while it stands, so that a later program finds it, or what is left of it.
+// LabState: what a lab leaves on the machine while it stands, so that a later program finds it, or
+// what is left of it.
 //
-//   /run/linktune/lab/NAME/state.json      who owns it, since when, with what settings; written before anything is made
+//   /run/linktune/lab/NAME/state.json      who owns it, with what settings; written first
 //   /run/linktune/lab/NAME/control.sock    of the emulator
 //   /run/linktune/lab/NAME/emulator.log    of an emulator in the background
 //   /run/netns/NAME-office-lan ...         the namespaces
 //
-// States: (nothing) -> building -> standing -> (nothing). An owner that has ended without removing its lab leaves
-// *leftovers*; whoever builds or takes down a lab of that name removes them first. A namespace without a state file is
-// not ours and is never removed.
+// States: (nothing) -> building -> standing -> (nothing). An owner that has ended without removing
+// its lab leaves *leftovers*; whoever builds or takes down a lab of that name removes them first. A
+// namespace without a state file is not ours and is never removed.
 #pragma once
 
 #include <sys/types.h>
@@ -45,17 +46,20 @@ struct LabState {
   Profile profile;
   std::uint64_t seed{1};
   Keeper keeper{Keeper::program};
-  bool standing{false};               // false: still being built
-  ProcessId owner;                    // the builder, until the emulator takes over
+  bool standing{false};  // false: still being built
+  ProcessId owner;       // the builder, until the emulator takes over
 
-  [[nodiscard]] bool is_leftover() const { return !(standing && keeper == Keeper::nobody) && !owner.is_alive(); }
+  [[nodiscard]] bool is_leftover() const {
+    return !(standing && keeper == Keeper::nobody) && !owner.is_alive();
+  }
 };
 
 [[nodiscard]] std::string state_directory(const std::string& name);
 [[nodiscard]] std::string control_path(const std::string& name);
 [[nodiscard]] std::string log_path(const std::string& name);
 
-/// @error not_found: no lab of that name · invalid: the file is damaged (take_down removes such a lab all the same)
+/// @error not_found: no lab of that name · invalid: the file is damaged (take_down removes such a
+/// lab all the same)
 [[nodiscard]] Result<LabState> read_state(const std::string& name);
 [[nodiscard]] Status write_state(const LabState& state);
 
@@ -74,7 +78,8 @@ class BuildLock {
 /// @error exists: a lab of that name stands, or a namespace bears the name that is not ours
 [[nodiscard]] Status clear_leftovers(const BuildLock& lock, const Topology& topology);
 
-/// Ends the lab's emulator if it has one of its own, ends what runs in the namespaces, removes namespaces and state.
+/// Ends the lab's emulator if it has one of its own, ends what runs in the namespaces, removes
+/// namespaces and state.
 [[nodiscard]] Status remove_lab(const BuildLock& lock, const Topology& topology);
 
 }  // namespace lt::lab

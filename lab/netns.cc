@@ -47,9 +47,12 @@ std::optional<Identity> identity_of(const std::string& path) {
   return Identity{status.st_dev, status.st_ino};
 }
 
-std::optional<Identity> namespace_of(pid_t pid) { return identity_of("/proc/" + std::to_string(pid) + "/ns/net"); }
+std::optional<Identity> namespace_of(pid_t pid) {
+  return identity_of("/proc/" + std::to_string(pid) + "/ns/net");
+}
 
-// Descriptors of the processes whose main thread is inside; a pidfd cannot come to mean another process.
+// Descriptors of the processes whose main thread is inside; a pidfd cannot come to mean another
+// process.
 std::vector<Fd> processes_inside(const Identity& inside) {
   std::vector<Fd> found;
   DIR* const directory = ::opendir("/proc");
@@ -60,14 +63,16 @@ std::vector<Fd> processes_inside(const Identity& inside) {
     if (namespace_of(static_cast<pid_t>(*pid)) != inside) continue;
     Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)));
     // Asked again with the handle held: the number still means what was seen.
-    if (handle.is_open() && namespace_of(static_cast<pid_t>(*pid)) == inside) found.push_back(std::move(handle));
+    if (handle.is_open() && namespace_of(static_cast<pid_t>(*pid)) == inside)
+      found.push_back(std::move(handle));
   }
   ::closedir(directory);
   return found;
 }
 
 void signal_all(const std::vector<Fd>& processes, int number) {
-  for (const Fd& process : processes) ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0);
+  for (const Fd& process : processes)
+    ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0);
 }
 
 bool all_ended(const std::vector<Fd>& processes, milliseconds patience) {
@@ -75,7 +80,8 @@ bool all_ended(const std::vector<Fd>& processes, milliseconds patience) {
   for (const Fd& process : processes) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd polled{process.get(), POLLIN, 0};
-    if (::poll(&polled, 1, static_cast<int>(std::max(left, milliseconds(0)).count())) <= 0) return false;
+    if (::poll(&polled, 1, static_cast<int>(std::max(left, milliseconds(0)).count())) <= 0)
+      return false;
   }
   return true;
 }
@@ -93,7 +99,8 @@ void end_processes_inside(const Identity& inside) {
 Status enter(const std::string& name) {
   const Fd handle(::open(namespace_path(name).c_str(), O_RDONLY | O_CLOEXEC));
   if (!handle.is_open()) return fail_errno(errno, "no network namespace " + name);
-  if (::setns(handle.get(), CLONE_NEWNET) != 0) return fail_errno(errno, "cannot enter the network namespace " + name);
+  if (::setns(handle.get(), CLONE_NEWNET) != 0)
+    return fail_errno(errno, "cannot enter the network namespace " + name);
   return {};
 }
 
@@ -106,17 +113,23 @@ ifreq request_for(std::string_view device) {
 
 }  // namespace
 
-std::string namespace_path(const std::string& name) { return "/run/netns/" + name; }
+std::string namespace_path(const std::string& name) {
+  return "/run/netns/" + name;
+}
 
-bool namespace_exists(const std::string& name) { return ::access(namespace_path(name).c_str(), F_OK) == 0; }
+bool namespace_exists(const std::string& name) {
+  return ::access(namespace_path(name).c_str(), F_OK) == 0;
+}
 
 Status add_namespaces(std::span<const std::string> names) {
   std::string lines;
-  for (const std::string& name : names) lines += "netns add " + name + "\n";
+  for (const std::string& name : names)
+    lines += "netns add " + name + "\n";
   Status status = ip_batch(lines);
   if (!status && status.error().what.find("Operation not permitted") != std::string::npos) {
     return fail(Errc::not_permitted,
-                "this system lets nobody make network namespaces: in a container, start it with the capabilities SYS_ADMIN and NET_ADMIN");
+                "this system lets nobody make network namespaces: in a container, start it with "
+                "the capabilities SYS_ADMIN and NET_ADMIN");
   }
   return status;
 }
@@ -127,8 +140,10 @@ Status remove_namespace(const std::string& name) {
   if (!inside) return {};
   end_processes_inside(*inside);
   // As `ip netns del` does: the kernel takes namespace and devices away once nothing holds them.
-  if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL) return fail_errno(errno, "cannot release " + path);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, "cannot remove " + path);
+  if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL)
+    return fail_errno(errno, "cannot release " + path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(errno, "cannot remove " + path);
   return {};
 }
 
@@ -157,18 +172,22 @@ Status set_sysctl(const std::string& path, std::string_view value) {
   const std::string full = "/proc/sys/" + path;
   const Fd file(::open(full.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.is_open()) return fail_errno(errno, "cannot open " + full);
-  if (::write(file.get(), value.data(), value.size()) < 0) return fail_errno(errno, "cannot write " + full);
+  if (::write(file.get(), value.data(), value.size()) < 0)
+    return fail_errno(errno, "cannot write " + full);
   return {};
 }
 
 Result<Fd> make_tap(std::string_view device) {
   Fd tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!tap.is_open()) {
-    return fail(Errc::not_found, "/dev/net/tun cannot be opened: load the module (modprobe tun), or give the container the device");
+    return fail(Errc::not_found,
+                "/dev/net/tun cannot be opened: load the module (modprobe tun), or give the "
+                "container the device");
   }
   ifreq request = request_for(device);
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
-  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) return fail_errno(errno, "cannot make the device " + std::string(device));
+  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0)
+    return fail_errno(errno, "cannot make the device " + std::string(device));
   return tap;
 }
 
@@ -178,7 +197,8 @@ Status enable_gro(std::string_view device) {
   ethtool_value value{.cmd = ETHTOOL_SGRO, .data = 1};
   ifreq request = request_for(device);
   request.ifr_data = reinterpret_cast<char*>(&value);
-  if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0) return fail_errno(errno, "cannot turn on GRO of " + std::string(device));
+  if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0)
+    return fail_errno(errno, "cannot turn on GRO of " + std::string(device));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // Network namespaces by name, and what is done inside one: the only file that enters them.
 //
-// A thread of its own enters and ends there, so that no other thread of the program ever leaves its namespace.
+// A thread of its own enters and ends there, so that no other thread of the program ever leaves its
+// namespace.
 #pragma once
 
 #include <sys/types.h>
@@ -20,11 +21,12 @@ namespace lt::lab {
 [[nodiscard]] std::string namespace_path(const std::string& name);
 [[nodiscard]] bool namespace_exists(const std::string& name);
 
-/// Makes all of `names` with one `ip`. @error not_permitted: the kernel refuses namespaces · exists · io
+/// Makes all of `names` with one `ip`.
+/// @error not_permitted: the kernel refuses namespaces · io: one exists, or ip failed otherwise
 [[nodiscard]] Status add_namespaces(std::span<const std::string> names);
 
-/// Ends the processes inside `name` (SIGTERM, then SIGKILL after a second) and removes the name. An absent one is fine.
-/// The namespace of this program is never touched, whatever name it bears.
+/// Ends the processes inside `name` (SIGTERM, then SIGKILL after a second) and removes the name. An
+/// absent one is fine. The namespace of this program is never touched, whatever name it bears.
 [[nodiscard]] Status remove_namespace(const std::string& name);
 
 /// Runs `work` in a thread inside the namespace and waits for it; signals are blocked there.
@@ -37,7 +39,8 @@ namespace lt::lab {
 [[nodiscard]] Status ip_batch(const std::string& lines);
 /// Writes a sysctl by its path below /proc/sys ("net/ipv4/ip_forward").
 [[nodiscard]] Status set_sysctl(const std::string& path, std::string_view value);
-/// A TAP device of that name; it vanishes with the descriptor (non-blocking). @error not_found: no /dev/net/tun
+/// A TAP device of that name; it vanishes with the descriptor (non-blocking). @error not_found: no
+/// /dev/net/tun
 [[nodiscard]] Result<Fd> make_tap(std::string_view device);
 /// Generic receive offload on (ETHTOOL_SGRO by ioctl: the program ethtool is not needed).
 [[nodiscard]] Status enable_gro(std::string_view device);

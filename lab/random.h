@@ -1,8 +1,9 @@
-// Random: xoshiro256** seeded by splitmix64. Written out, since the distributions of <random> differ between
-// libraries, and a seed in a report must mean the same everywhere. Not for secrets.
+// Random: xoshiro256** seeded by splitmix64. Written out, since the distributions of <random>
+// differ between libraries, and a seed in a report must mean the same everywhere. Not for secrets.
 //
-// Source: D. Blackman, S. Vigna, "Scrambled Linear Pseudorandom Number Generators", ACM TOMS 47 (2021); the authors'
-// reference code (public domain), against whose values tests/lab/random_test.cc compares.
+// Source: D. Blackman, S. Vigna, "Scrambled Linear Pseudorandom Number Generators", ACM TOMS 47
+// (2021); the authors' reference code (public domain), against whose values
+// tests/lab/random_test.cc compares.
 #pragma once
 
 #include <array>
@@ -28,12 +29,15 @@ constexpr std::uint64_t mix(std::uint64_t seed, std::uint64_t purpose) {
 }
 
 /// The upper 53 bits as a number in [0, 1).
-constexpr double unit_interval(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1.0p-53; }
+constexpr double unit_interval(std::uint64_t bits) {
+  return static_cast<double>(bits >> 11) * 0x1.0p-53;
+}
 
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed) {
-    for (std::uint64_t& word : state_) word = splitmix64(seed);
+    for (std::uint64_t& word : state_)
+      word = splitmix64(seed);
   }
   explicit constexpr Random(const std::array<std::uint64_t, 4>& state) : state_(state) {}
 

@@ -61,7 +61,8 @@ Status spawn_emulator(const std::string& program, const std::string& name, const
   if (!log.is_open()) return fail_errno(errno, "cannot open " + log_path(name));
   Argv words{program, "lab", "emulate", "--name", name, "--ready-fd", "3"};
   std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
+  for (std::string& word : words)
+    argv.push_back(word.data());
   argv.push_back(nullptr);
   const pid_t child = ::fork();
   if (child < 0) return fail_errno(errno, "cannot start the emulator");
@@ -98,7 +99,8 @@ Status raise_emulator(const std::string& program, const std::string& name) {
   return await_ready(ready.read_end);
 }
 
-Status raise_lab(const SandboxOptions& options, const Topology& topology, LabState& state, const std::string& program) {
+Status raise_lab(const SandboxOptions& options, const Topology& topology, LabState& state,
+                 const std::string& program) {
   LT_CHECK(write_state(state));
   LT_CHECK(build_sites(topology, options.congestion_control));
   if (!state.profile.raw) return raise_emulator(program, options.name);
@@ -110,7 +112,9 @@ Status raise_lab(const SandboxOptions& options, const Topology& topology, LabSta
 Result<LabState> standing(const std::string& name) {
   LT_TRY(LabState state, read_state(name));
   if (state.is_leftover()) {
-    return fail(Errc::closed, "the emulator of the lab " + name + " has ended: `linktune lab up --name " + name + "` builds it anew");
+    return fail(Errc::closed, "the emulator of the lab " + name +
+                                  " has ended: `linktune lab up --name " + name +
+                                  "` builds it anew");
   }
   return state;
 }
@@ -125,7 +129,9 @@ Result<std::unique_ptr<Carrier>> carry(const std::string& name) {
   return carrier;
 }
 
-void say(const Fd& ready, std::string_view words) { static_cast<void>(!::write(ready.get(), words.data(), words.size())); }
+void say(const Fd& ready, std::string_view words) {
+  static_cast<void>(!::write(ready.get(), words.data(), words.size()));
+}
 
 }  // namespace
 
@@ -153,11 +159,14 @@ Status down(const std::string& name) {
   LT_CHECK(check_machine(false));
   LT_TRY(const BuildLock lock, BuildLock::take());
   const auto state = read_state(name);
-  if (!state && state.error().code == Errc::not_found && ::access(state_directory(name).c_str(), F_OK) != 0) {
+  if (!state && state.error().code == Errc::not_found &&
+      ::access(state_directory(name).c_str(), F_OK) != 0) {
     return fail(Errc::not_found, "no lab called " + name + " stands");
   }
   if (state && state->keeper == Keeper::program && state->owner.is_alive()) {
-    return fail(Errc::busy, "the lab " + name + " belongs to process " + std::to_string(state->owner.pid) + ", which still runs: end that first");
+    return fail(Errc::busy, "the lab " + name + " belongs to process " +
+                                std::to_string(state->owner.pid) +
+                                ", which still runs: end that first");
   }
   return remove_lab(lock, Topology::standard(name));
 }
@@ -165,21 +174,27 @@ Status down(const std::string& name) {
 Status exec(const std::string& name, Host host, const Argv& argv) {
   LT_CHECK(check_machine(false));
   LT_TRY(const LabState state, read_state(name));
-  if (argv.empty()) return fail(Errc::invalid, "nothing to run: `linktune lab exec HOST -- COMMAND`");
+  if (argv.empty())
+    return fail(Errc::invalid, "nothing to run: `linktune lab exec HOST -- COMMAND`");
   const auto ip = find_program("ip");
-  if (!ip) return fail(Errc::not_found, "the program ip is not installed: apt-get install iproute2");
+  if (!ip)
+    return fail(Errc::not_found, "the program ip is not installed: apt-get install iproute2");
   Argv words{*ip, "netns", "exec", Topology::standard(state.name).namespace_of(host)};
   words.insert(words.end(), argv.begin(), argv.end());
   std::vector<char*> raw;
-  for (std::string& word : words) raw.push_back(word.data());
+  for (std::string& word : words)
+    raw.push_back(word.data());
   raw.push_back(nullptr);
   ::execv(ip->c_str(), raw.data());
   return fail_errno(errno, "cannot run " + *ip);
 }
 
-Result<Json> set(const std::string& name, Directions directions, const std::vector<std::string>& words) {
+Result<Json> set(const std::string& name, Directions directions,
+                 const std::vector<std::string>& words) {
   LT_TRY(const LabState state, standing(name));
-  if (state.profile.raw) return fail(Errc::unsupported, "the profile raw is a bare veth pair without settings: choose another profile");
+  if (state.profile.raw)
+    return fail(Errc::unsupported,
+                "the profile raw is a bare veth pair without settings: choose another profile");
   const std::string_view which = directions.size() == 1 ? name_of(directions.front()) : "both";
   return ask(control_path(name), {{"op", "set"}, {"direction", which}, {"words", words}});
 }

@@ -12,12 +12,14 @@ namespace {
 
 Result<std::uint64_t> draw_seed() {
   std::uint32_t seed = 0;  // short enough to be typed again
-  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail_errno(errno, "cannot draw a seed");
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    return fail_errno(errno, "cannot draw a seed");
   return seed;
 }
 
 Error no_settings() {
-  return {Errc::unsupported, "the profile raw is a bare veth pair without settings: choose another profile", 0};
+  return {Errc::unsupported,
+          "the profile raw is a bare veth pair without settings: choose another profile", 0};
 }
 
 }  // namespace
@@ -26,7 +28,8 @@ Result<Profile> resolve(const SandboxOptions& options) {
   LT_CHECK(check_name(options.name));
   LT_TRY(Profile profile, find_profile(options.profile));
   if (profile.raw) return options.settings.empty() ? Result<Profile>(profile) : fail(no_settings());
-  LT_TRY(const std::uint64_t seed, options.seed ? Result<std::uint64_t>(*options.seed) : draw_seed());
+  LT_TRY(const std::uint64_t seed,
+         options.seed ? Result<std::uint64_t>(*options.seed) : draw_seed());
   for (const Direction direction : all_directions) {
     profile.of(direction).seed = seed;
     LT_TRY(profile.of(direction), WanSettings::parse(options.settings, profile.of(direction)));
@@ -39,7 +42,8 @@ struct Sandbox::Inner {
   LabState state;
   std::unique_ptr<Carrier> carrier;  // none for the profile raw
 
-  Inner(Topology place, LabState described) : topology(std::move(place)), state(std::move(described)) {}
+  Inner(Topology place, LabState described)
+      : topology(std::move(place)), state(std::move(described)) {}
 
   Status raise(const SandboxOptions& options) {
     LT_CHECK(build_sites(topology, options.congestion_control));
@@ -88,9 +92,13 @@ Result<Sandbox> Sandbox::build(const SandboxOptions& options) {
   return std::move(*sandbox);
 }
 
-const Topology& Sandbox::topology() const { return inner_->topology; }
+const Topology& Sandbox::topology() const {
+  return inner_->topology;
+}
 
-std::uint64_t Sandbox::seed() const { return inner_->state.seed; }
+std::uint64_t Sandbox::seed() const {
+  return inner_->state.seed;
+}
 
 Argv Sandbox::exec(Host host, const Argv& argv) const {
   Argv inside{"ip", "netns", "exec", inner_->topology.namespace_of(host)};
@@ -114,8 +122,12 @@ Result<WanReport> Sandbox::report(Direction direction) const {
   return inner_->carrier->report(direction);
 }
 
-Result<Json> Sandbox::status() const { return inner_->carrier ? inner_->carrier->status() : describe(inner_->state); }
+Result<Json> Sandbox::status() const {
+  return inner_->carrier ? inner_->carrier->status() : describe(inner_->state);
+}
 
-Status Sandbox::route_in_clear(bool on) { return lab::route_in_clear(inner_->topology, on); }
+Status Sandbox::route_in_clear(bool on) {
+  return lab::route_in_clear(inner_->topology, on);
+}
 
 }  // namespace lt::lab

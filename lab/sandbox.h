@@ -1,9 +1,9 @@
 // Sandbox: a whole lab that lives and dies with this object. For tests, benchmarks and the demo.
 // (A lab that outlives the program that started it: running.h.)
 //
-// Its destructor removes everything: namespaces, devices, what runs in them, the state file. Signals are the caller's:
-// catch SIGINT and SIGTERM, and let the object go out of scope. After a SIGKILL the next lab of that name, or
-// `linktune lab down`, removes what is left.
+// Its destructor removes everything: namespaces, devices, what runs in them, the state file.
+// Signals are the caller's: catch SIGINT and SIGTERM, and let the object go out of scope. After a
+// SIGKILL the next lab of that name, or `linktune lab down`, removes what is left.
 #pragma once
 
 #include <memory>
@@ -20,21 +20,27 @@
 namespace lt::lab {
 
 struct SandboxOptions {
-  std::string name{default_name};                    // several labs stand side by side under different names
+  /// Several labs stand side by side under different names.
+  std::string name{default_name};
   std::string profile{"wan"};
-  std::vector<std::string> settings{};               // words for both directions, over the profile's: {"loss=1%"}
-  std::optional<std::uint64_t> seed{};               // of both directions; absent: drawn, and told by seed()
-  std::optional<std::string> congestion_control{};   // the namespaces' default; absent: cubic, where the machine allows it
+  /// Words for both directions, over the profile's: {"loss=1%"}.
+  std::vector<std::string> settings{};
+  /// Of both directions; absent: drawn, and told by seed().
+  std::optional<std::uint64_t> seed{};
+  /// The namespaces' default; absent: cubic, where the machine allows it.
+  std::optional<std::string> congestion_control{};
 };
 
 /// The profile with the words and the seed of `options` applied, drawing a seed if none is said.
-/// @error invalid: the name, the profile or a word; or words for the raw profile, which has no settings
+/// @error invalid: the name, the profile or a word; or words for the raw profile, which has no
+/// settings
 [[nodiscard]] Result<Profile> resolve(const SandboxOptions& options);
 
 class Sandbox {
  public:
   /// Stands when it returns, usually in a fifth of a second.
-  /// @error not_permitted · not_found: the machine lacks something; the sentence says what to do · exists · invalid · io
+  /// @error not_permitted · not_found: the machine lacks something; the sentence says what to do
+  /// @error exists: a lab of that name stands · invalid: an option · io
   [[nodiscard]] static Result<Sandbox> build(const SandboxOptions& options);
 
   Sandbox(Sandbox&&) noexcept;
@@ -55,7 +61,8 @@ class Sandbox {
   /// As `linktune lab status --json`. @thread any
   [[nodiscard]] Result<Json> status() const;
 
-  /// Lets the LANs reach each other over the bare WAN, unprotected; off at the beginning. For measuring the line itself.
+  /// Lets the LANs reach each other over the bare WAN, unprotected; off at the beginning. For
+  /// measuring the line itself.
   [[nodiscard]] Status route_in_clear(bool on);
 
  private:

@@ -21,17 +21,25 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
   return near ? "did you mean " + *near + "?" : "one of: " + join(known, ", ");
 }
 
-constexpr bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
-constexpr bool is_name_part(char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; }
+constexpr bool is_letter(char c) {
+  return c >= 'a' && c <= 'z';
+}
+constexpr bool is_name_part(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9') || c == '-';
+}
 
 }  // namespace
 
 std::string_view name_of(Host host) {
   switch (host) {
-    case Host::office_lan: return "office-lan";
-    case Host::office_gw: return "office-gw";
-    case Host::offsite_gw: return "offsite-gw";
-    case Host::offsite_lan: return "offsite-lan";
+    case Host::office_lan:
+      return "office-lan";
+    case Host::office_gw:
+      return "office-gw";
+    case Host::offsite_gw:
+      return "offsite-gw";
+    case Host::offsite_lan:
+      return "offsite-lan";
   }
   return "?";
 }
@@ -42,7 +50,8 @@ Result<Host> parse_host(std::string_view text) {
     if (text == name_of(host)) return host;
     known.emplace_back(name_of(host));
   }
-  return fail(Errc::invalid, "no host of the lab is called " + printable(text, 40) + ": " + did_you_mean(text, known));
+  return fail(Errc::invalid, "no host of the lab is called " + printable(text, 40) + ": " +
+                                 did_you_mean(text, known));
 }
 
 std::string_view name_of(Direction direction) {
@@ -56,7 +65,8 @@ Result<Directions> parse_directions(std::string_view text) {
     if (text == name_of(direction)) return Directions(&direction, 1);
     known.emplace_back(name_of(direction));
   }
-  return fail(Errc::invalid, printable(text, 40) + " is not a direction: " + did_you_mean(text, known));
+  return fail(Errc::invalid,
+              printable(text, 40) + " is not a direction: " + did_you_mean(text, known));
 }
 
 Topology Topology::standard(std::string name) {
@@ -81,7 +91,9 @@ Topology Topology::standard(std::string name) {
                       .wan_mac = {0x02, 0x6c, 0x74, 0x00, 0x00, 0x02}}};
 }
 
-std::string Topology::namespace_of(Host host) const { return name + "-" + std::string(name_of(host)); }
+std::string Topology::namespace_of(Host host) const {
+  return name + "-" + std::string(name_of(host));
+}
 
 const Site& Topology::site_of(Host host) const {
   return host == Host::office_lan || host == Host::office_gw ? office : offsite;
@@ -90,8 +102,10 @@ const Site& Topology::site_of(Host host) const {
 Status check_name(std::string_view name) {
   if (name.empty() || name.size() > name_length_max || !is_letter(name.front()) ||
       !std::all_of(name.begin(), name.end(), is_name_part)) {
-    return fail(Errc::invalid, "\"" + printable(name, 40) + "\" cannot name a lab: use a-z, 0-9 and '-', a letter first, at most " +
-                                   std::to_string(name_length_max) + " characters");
+    return fail(Errc::invalid,
+                "\"" + printable(name, 40) +
+                    "\" cannot name a lab: use a-z, 0-9 and '-', a letter first, at most " +
+                    std::to_string(name_length_max) + " characters");
   }
   return {};
 }

@@ -1,14 +1,17 @@
-// Topology: what stands in a lab, by name and address. Pure values; nothing here touches the machine.
+// Topology: what stands in a lab, by name and address. Pure values; nothing here touches the
+// machine.
 //
 //   office-lan ──lan── office-gw ══════ wan ══════ offsite-gw ──lan── offsite-lan
 //   192.168.10.2       .1     198.51.100.1   198.51.100.2     .1      192.168.20.2
 //                          └────── ctl ──────┘
 //                          192.0.2.1      192.0.2.2      never shaped: for control of measurements
 //
-// Each host is a network namespace. Devices are made inside them, so that the machine's own namespace never sees one,
-// and two labs of different names may use the same addresses side by side.
+// Each host is a network namespace. Devices are made inside them, so that the machine's own
+// namespace never sees one, and two labs of different names may use the same addresses side by
+// side.
 //
-// Sources: 198.51.100.0/24 and 192.0.2.0/24 are documentation networks (RFC 5737): no route of a real machine leads there.
+// Sources: 198.51.100.0/24 and 192.0.2.0/24 are documentation networks (RFC 5737): no route of a
+// real machine leads there.
 #pragma once
 
 #include <array>
@@ -24,7 +27,8 @@
 namespace lt::lab {
 
 enum class Host : std::uint8_t { office_lan, office_gw, offsite_gw, offsite_lan };
-inline constexpr std::array all_hosts{Host::office_lan, Host::office_gw, Host::offsite_gw, Host::offsite_lan};
+inline constexpr std::array all_hosts{Host::office_lan, Host::office_gw, Host::offsite_gw,
+                                      Host::offsite_lan};
 
 /// "office-lan", "office-gw", "offsite-gw", "offsite-lan".
 [[nodiscard]] std::string_view name_of(Host host);
@@ -53,11 +57,11 @@ inline constexpr unsigned mtu_bytes = 1500;  // of every device: what an Interne
 struct Site {
   Host lan_host;
   Host gateway;
-  Prefix lan_host_v4, lan_host_v6;        // of device `lan` in the LAN host
-  Prefix gateway_v4, gateway_v6;          // of device `lan` in the gateway
-  Prefix wan_v4;                          // of device `wan` in the gateway
-  Prefix control_v4;                      // of device `ctl` in the gateway
-  std::array<Byte, 6> wan_mac;            // fixed and known to the other side: no ARP that loss could hit
+  Prefix lan_host_v4, lan_host_v6;  // of device `lan` in the LAN host
+  Prefix gateway_v4, gateway_v6;    // of device `lan` in the gateway
+  Prefix wan_v4;                    // of device `wan` in the gateway
+  Prefix control_v4;                // of device `ctl` in the gateway
+  std::array<Byte, 6> wan_mac;      // fixed and known to the other side: no ARP that loss could hit
 };
 
 struct Topology {
@@ -72,7 +76,9 @@ struct Topology {
   [[nodiscard]] std::string namespace_of(Host host) const;
   [[nodiscard]] const Site& site_of(Host host) const;
   /// The site that is not `site`.
-  [[nodiscard]] const Site& other(const Site& site) const { return &site == &office ? offsite : office; }
+  [[nodiscard]] const Site& other(const Site& site) const {
+    return &site == &office ? offsite : office;
+  }
 };
 
 inline constexpr std::string_view default_name = "lt";

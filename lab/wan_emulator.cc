@@ -37,15 +37,19 @@ constexpr std::size_t ipv6_header_bytes = 40;
 // Frames of one turn: bounds how long deliveries wait for a sender that never stops.
 constexpr std::uint64_t frames_per_turn_max = 128;
 
-// Least time from one turn to the next under traffic: waking for each packet would cost more CPU than carrying it. A
-// delay may be off by this much: 2 % of it, within bounds (at 500 Mbit/s 200 us are 8 packets of 1500 bytes).
-// Measured on two CPUs, one TCP flow of 500 Mbit/s: a turn of 20 us costs 41 % of both, 50 us 32 %, 200 us 23 %.
-Nanoseconds turn_for(Nanoseconds delay) { return std::clamp<Nanoseconds>(delay / 50, 50us, 200us); }
+// Least time from one turn to the next under traffic: waking for each packet would cost more CPU
+// than carrying it. A delay may be off by this much: 2 % of it, within bounds (at 500 Mbit/s 200 us
+// are 8 packets of 1500 bytes). Measured on two CPUs, one TCP flow of 500 Mbit/s: a turn of 20 us
+// costs 34 % of both, 50 us 26 %, 200 us 19 %.
+Nanoseconds turn_for(Nanoseconds delay) {
+  return std::clamp<Nanoseconds>(delay / 50, 50us, 200us);
+}
 
 // A turn with fewer packets says nothing about what the emulator could carry.
 constexpr std::uint64_t loaded_turn_packets_min = 8;
 
-// The frame store holds more than held_bytes_max of packets: headers, lengths, and ends of blocks that stay unused.
+// The frame store holds more than held_bytes_max of packets: headers, lengths, and ends of blocks
+// that stay unused.
 constexpr Bytes store_bytes{held_bytes_max.value + held_bytes_max.value / 4};
 
 // A device with the way to read the kernel's counters of its namespace from anywhere.
@@ -82,11 +86,13 @@ std::uint64_t dropped_by_device(const Fd& counters) {
   return 0;
 }
 
-// Where the payload of a frame begins: behind the IP header, so that a flipped bit arrives where it was sent to.
+// Where the payload of a frame begins: behind the IP header, so that a flipped bit arrives where it
+// was sent to.
 std::size_t payload_offset(ByteView frame) {
   const std::uint16_t type = load_be16(frame.data() + 12);
   std::size_t offset = ethernet_header_bytes;
-  if (type == 0x0800 && frame.size() > offset + ipv4_header_bytes_min) offset += std::size_t{frame[offset] & 15U} * 4;
+  if (type == 0x0800 && frame.size() > offset + ipv4_header_bytes_min)
+    offset += std::size_t{frame[offset] & 15U} * 4;
   if (type == 0x86dd && frame.size() > offset + ipv6_header_bytes) offset += ipv6_header_bytes;
   return offset < frame.size() ? offset : frame.size();
 }
@@ -98,9 +104,10 @@ void flip_bit(ByteSpan frame, std::uint64_t which) {
   frame[offset + bit / 8] ^= static_cast<Byte>(1U << (bit % 8));
 }
 
-// A line does not wait for its users: this thread runs before any of usual priority. Beside a compiler on both CPUs, a
-// raised nice value still delivers up to 9 ms late, this never 1 ms. It starves nobody: what it carries has to come from
-// programs that need the CPU too, and the kernel keeps 5 % for them (sched_rt_runtime_us).
+// A line does not wait for its users: this thread runs before any of usual priority. Beside a
+// compiler on both CPUs, a raised nice value still delivers up to 9 ms late, this never 1 ms. It
+// starves nobody: what it carries has to come from programs that need the CPU too, and the kernel
+// keeps 5 % for them (sched_rt_runtime_us).
 void go_first() {
   sched_param lowest_real_time{};
   lowest_real_time.sched_priority = 1;
@@ -108,7 +115,9 @@ void go_first() {
   if (status != 0) ::setpriority(PRIO_PROCESS, 0, -15);  // a container may refuse real time
 }
 
-timespec to_timespec(Nanoseconds time) { return {.tv_sec = time.count() / 1'000'000'000, .tv_nsec = time.count() % 1'000'000'000}; }
+timespec to_timespec(Nanoseconds time) {
+  return {.tv_sec = time.count() / 1'000'000'000, .tv_nsec = time.count() % 1'000'000'000};
+}
 
 std::thread start_without_signals(auto work) {
   sigset_t all;
@@ -125,7 +134,8 @@ std::thread start_without_signals(auto work) {
 std::uint64_t WanReport::ceiling_packets_per_second() const {
   if (loaded_time.count() <= 0) return 0;
   // A packet passes twice: in and out.
-  return static_cast<std::uint64_t>(static_cast<double>(loaded_passages) / 2 * 1e9 / static_cast<double>(loaded_time.count()));
+  return static_cast<std::uint64_t>(static_cast<double>(loaded_passages) / 2 * 1e9 /
+                                    static_cast<double>(loaded_time.count()));
 }
 
 Json WanReport::to_json() const {
@@ -141,11 +151,17 @@ Json WanReport::to_json() const {
             {"device_refused", device_refused}}}};
 }
 
-// One direction. Its thread alone touches model, store and the lateness; others speak to it through the mailbox.
+// One direction. Its thread alone touches model, store and the lateness; others speak to it through
+// the mailbox.
 class WanEmulator::Lane {
  public:
-  Lane(Direction direction, const WanSettings& settings, const WanDevice& source, const WanDevice& target, FrameStore store, Fd wake)
-      : source_(source), target_(target), store_(std::move(store)), wake_(std::move(wake)), model_(settings, direction, clock_.now()) {
+  Lane(Direction direction, const WanSettings& settings, const WanDevice& source,
+       const WanDevice& target, FrameStore store, Fd wake)
+      : source_(source),
+        target_(target),
+        store_(std::move(store)),
+        wake_(std::move(wake)),
+        model_(settings, direction, clock_.now()) {
     published_.settings = settings;
     thread_ = start_without_signals([this] { run(); });
   }
@@ -245,13 +261,16 @@ class WanEmulator::Lane {
 
   void rest(Instant begin, bool busy) {
     if (busy) {
-      const timespec until = to_timespec(begin.time_since_epoch() + turn_for(model_.settings().delay));
+      const timespec until =
+          to_timespec(begin.time_since_epoch() + turn_for(model_.settings().delay));
       ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
       return;
     }
     const auto next = model_.next_event();
-    const timespec left = to_timespec(next ? std::max(*next - clock_.now(), Nanoseconds(0)) : Nanoseconds(0));
-    std::array<pollfd, 2> polled{pollfd{source_.frames.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+    const timespec left =
+        to_timespec(next ? std::max(*next - clock_.now(), Nanoseconds(0)) : Nanoseconds(0));
+    std::array<pollfd, 2> polled{pollfd{source_.frames.get(), POLLIN, 0},
+                                 pollfd{wake_.get(), POLLIN, 0}};
     ::ppoll(polled.data(), polled.size(), next ? &left : nullptr, nullptr);
     if (polled[1].revents != 0) {
       std::uint64_t count = 0;
@@ -267,7 +286,9 @@ class WanEmulator::Lane {
   Nanoseconds cpu_time() {
     clockid_t clock{};
     timespec time{};
-    if (::pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 || ::clock_gettime(clock, &time) != 0) return Nanoseconds(0);
+    if (::pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 ||
+        ::clock_gettime(clock, &time) != 0)
+      return Nanoseconds(0);
     return Seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
   }
 
@@ -282,13 +303,13 @@ class WanEmulator::Lane {
   Nanoseconds late_max_{0};
   std::uint64_t device_refused_{0};
 
-  std::mutex mutex_;                    // of the mailbox and of what is published
-  std::condition_variable read_;        // the mailbox has been emptied
+  std::mutex mutex_;              // of the mailbox and of what is published
+  std::condition_variable read_;  // the mailbox has been emptied
   std::optional<WanSettings> mail_;
   WanReport published_;
-  std::atomic<bool> has_mail_{false};   // lets the thread look without the lock
+  std::atomic<bool> has_mail_{false};  // lets the thread look without the lock
   std::atomic<bool> stopping_{false};
-  std::thread thread_;                  // last: it uses all of the above
+  std::thread thread_;  // last: it uses all of the above
 };
 
 struct WanEmulator::Inner {
@@ -302,7 +323,8 @@ WanEmulator::WanEmulator(WanEmulator&&) noexcept = default;
 WanEmulator& WanEmulator::operator=(WanEmulator&&) noexcept = default;
 WanEmulator::~WanEmulator() = default;
 
-Result<WanEmulator> WanEmulator::start(const Topology& topology, const std::array<WanSettings, 2>& settings) {
+Result<WanEmulator> WanEmulator::start(const Topology& topology,
+                                       const std::array<WanSettings, 2>& settings) {
   auto inner = std::make_unique<Inner>();
   LT_TRY(inner->office, make_device(topology, topology.office));
   LT_TRY(inner->offsite, make_device(topology, topology.offsite));
@@ -312,8 +334,9 @@ Result<WanEmulator> WanEmulator::start(const Topology& topology, const std::arra
     Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake.is_open()) return fail_errno(errno, "cannot make an eventfd");
     const bool from_office = direction == Direction::to_offsite;
-    inner->lanes[index] = std::make_unique<Lane>(direction, settings[index], from_office ? inner->office : inner->offsite,
-                                                 from_office ? inner->offsite : inner->office, std::move(store), std::move(wake));
+    inner->lanes[index] = std::make_unique<Lane>(
+        direction, settings[index], from_office ? inner->office : inner->offsite,
+        from_office ? inner->offsite : inner->office, std::move(store), std::move(wake));
   }
   return WanEmulator(std::move(inner));
 }
@@ -322,6 +345,8 @@ void WanEmulator::set(Direction direction, const WanSettings& settings) {
   inner_->lanes[static_cast<std::size_t>(direction)]->set(settings);
 }
 
-WanReport WanEmulator::report(Direction direction) const { return inner_->lanes[static_cast<std::size_t>(direction)]->report(); }
+WanReport WanEmulator::report(Direction direction) const {
+  return inner_->lanes[static_cast<std::size_t>(direction)]->report();
+}
 
 }  // namespace lt::lab

@@ -12,9 +12,12 @@ std::uint64_t seed_of(std::uint64_t seed, Direction direction, Purpose purpose) 
   return mix(seed, std::uint64_t{purpose} * 2 + static_cast<std::uint64_t>(direction));
 }
 
-// Knots of the jitter's path stand this far apart: at least four times the jitter, so that the path never falls by more
-// than half of the time that passes (order), and not closer than 10 ms, the time scale of queues on a shared path.
-Nanoseconds knot_distance(Nanoseconds jitter) { return std::max<Nanoseconds>(4 * jitter, 10ms); }
+// Knots of the jitter's path stand this far apart: at least four times the jitter, so that the path
+// never falls by more than half of the time that passes (order), and not closer than 10 ms, the
+// time scale of queues on a shared path.
+Nanoseconds knot_distance(Nanoseconds jitter) {
+  return std::max<Nanoseconds>(4 * jitter, 10ms);
+}
 
 }  // namespace
 
@@ -115,7 +118,8 @@ Nanoseconds WanModel::jitter_at(Instant when) const {
   const auto knot = [&](std::uint64_t i) { return 2 * unit_interval(mix(seed, i)) - 1; };
   const double along = static_cast<double>(since % distance) / static_cast<double>(distance);
   const double height = knot(index) * (1 - along) + knot(index + 1) * along;
-  return Nanoseconds(static_cast<std::int64_t>(height * static_cast<double>(settings_.jitter.count())));
+  return Nanoseconds(
+      static_cast<std::int64_t>(height * static_cast<double>(settings_.jitter.count())));
 }
 
 std::optional<Departure> WanModel::take(Instant now) {

@@ -1,7 +1,8 @@
-// WanSettings: how one direction of the WAN behaves; read from words such as `rate=500mbit delay=10ms`. Pure values.
+// WanSettings: how one direction of the WAN behaves; read from words such as `rate=500mbit
+// delay=10ms`. Pure values.
 //
-// Sizes count a packet from its IP header on (layer 3), as an access is sold: a 1500-byte packet is 1500 bytes of rate
-// and of queue, whatever frames carry it.
+// Sizes count a packet from its IP header on (layer 3), as an access is sold: a 1500-byte packet is
+// 1500 bytes of rate and of queue, whatever frames carry it.
 #pragma once
 
 #include <array>
@@ -19,22 +20,24 @@
 namespace lt::lab {
 
 struct WanSettings {
-  BitsPerSecond rate{0};   // of the line; 0: no limit
-  Nanoseconds delay{0};    // one way, after the line
-  Nanoseconds jitter{0};   // the delay wanders within +-jitter (wan_model.h); never above delay
-  double loss{0};          // share of packets lost one by one (0 .. 1)
-  double burst_share{0};   // share of packets lost in bursts (0 .. 1) ...
-  double burst_packets{1}; // ... and the mean length of a burst (unit: packets, >= 1)
-  double corrupt{0};       // share of packets with one flipped bit (0 .. 1)
-  Bytes queue{1'000'000};  // what may wait in front of the line; more is dropped at its tail
-  bool blackout{false};    // nothing passes, and what is under way is gone
-  std::uint64_t seed{1};   // of loss, bursts, corruption and jitter
+  BitsPerSecond rate{0};    // of the line; 0: no limit
+  Nanoseconds delay{0};     // one way, after the line
+  Nanoseconds jitter{0};    // the delay wanders within +-jitter (wan_model.h); never above delay
+  double loss{0};           // share of packets lost one by one (0 .. 1)
+  double burst_share{0};    // share of packets lost in bursts (0 .. 1) ...
+  double burst_packets{1};  // ... and the mean length of a burst (unit: packets, >= 1)
+  double corrupt{0};        // share of packets with one flipped bit (0 .. 1)
+  Bytes queue{1'000'000};   // what may wait in front of the line; more is dropped at its tail
+  bool blackout{false};     // nothing passes, and what is under way is gone
+  std::uint64_t seed{1};    // of loss, bursts, corruption and jitter
 
   friend bool operator==(const WanSettings&, const WanSettings&) = default;
 
   /// `words` over `base`: what is not named stays.
-  /// @error invalid: an unknown word (the nearest is named), a value without unit or out of range, a word said twice
-  [[nodiscard]] static Result<WanSettings> parse(std::span<const std::string> words, const WanSettings& base);
+  /// @error invalid: an unknown word (the nearest is named), a value without unit or out of range,
+  /// a word said twice
+  [[nodiscard]] static Result<WanSettings> parse(std::span<const std::string> words,
+                                                 const WanSettings& base);
 
   /// The same as words; parse() reads them back.
   [[nodiscard]] std::string text() const;
@@ -49,12 +52,16 @@ inline constexpr Nanoseconds delay_max{std::chrono::seconds(10)};
 /// A named pair of settings.
 struct Profile {
   std::string name;
-  std::string summary;                // one line for a person
-  bool raw{false};                    // a bare veth pair instead of the emulator: no settings apply
-  std::array<WanSettings, 2> wan{};   // by Direction
+  std::string summary;               // one line for a person
+  bool raw{false};                   // a bare veth pair instead of the emulator: no settings apply
+  std::array<WanSettings, 2> wan{};  // by Direction
 
-  [[nodiscard]] WanSettings& of(Direction direction) { return wan[static_cast<std::size_t>(direction)]; }
-  [[nodiscard]] const WanSettings& of(Direction direction) const { return wan[static_cast<std::size_t>(direction)]; }
+  [[nodiscard]] WanSettings& of(Direction direction) {
+    return wan[static_cast<std::size_t>(direction)];
+  }
+  [[nodiscard]] const WanSettings& of(Direction direction) const {
+    return wan[static_cast<std::size_t>(direction)];
+  }
 };
 
 [[nodiscard]] const std::vector<Profile>& all_profiles();

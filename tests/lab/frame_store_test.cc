@@ -1,7 +1,7 @@
 #include "lab/frame_store.h"
 
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <deque>
 
 #include "lab/random.h"
@@ -19,7 +19,8 @@ void put(FrameStore& store, std::size_t bytes, Byte mark) {
 }
 
 bool holds(ByteView frame, std::size_t bytes, Byte mark) {
-  return frame.size() == bytes && std::all_of(frame.begin(), frame.end(), [&](Byte byte) { return byte == mark; });
+  return frame.size() == bytes &&
+         std::all_of(frame.begin(), frame.end(), [&](Byte byte) { return byte == mark; });
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ TEST_CASE("frames leave the store in order and unchanged, over many blocks", "[l
     // First more come than go, then the other way round: the store fills and runs empty.
     const bool filling = (i / 250) % 2 == 0;
     if (kept.empty() || random.chance(filling ? 0.8 : 0.2)) {
-      const Kept frame{1 + random.next() % FrameStore::frame_bytes_max, static_cast<Byte>(random.next())};
+      const Kept frame{1 + random.next() % FrameStore::frame_bytes_max,
+                       static_cast<Byte>(random.next())};
       put(*store, frame.bytes, frame.mark);
       kept.push_back(frame);
     } else {
@@ -69,7 +71,8 @@ TEST_CASE("a full store has no room, and has room again for what left", "[lab][s
       store->pop();
     }
     std::size_t again = 0;
-    for (; !store->room().empty(); ++again) store->push(FrameStore::frame_bytes_max);
+    for (; !store->room().empty(); ++again)
+      store->push(FrameStore::frame_bytes_max);
     CHECK(again >= count - FrameStore::block_bytes / FrameStore::frame_bytes_max);
     count = again;
   }

@@ -71,9 +71,11 @@ TEST_CASE("a misspelt host or direction is answered with the nearest", "[lab][to
 }
 
 TEST_CASE("a lab's name cannot leave its directory or confuse a batch of ip", "[lab][topology]") {
-  for (const char* const good : {"lt", "a", "test-7", "x1"}) CHECK(check_name(good));
+  for (const char* const good : {"lt", "a", "test-7", "x1"})
+    CHECK(check_name(good));
   CHECK(check_name(std::string(name_length_max, 'a')));
-  for (const char* const bad : {"", "..", "../x", "a/b", "7a", "-a", "A", "a b", "a\nnetns del x", "a.b", "ä"}) {
+  for (const char* const bad :
+       {"", "..", "../x", "a/b", "7a", "-a", "A", "a b", "a\nnetns del x", "a.b", "ä"}) {
     CAPTURE(bad);
     const auto status = check_name(bad);
     REQUIRE_FALSE(status);

@@ -1,7 +1,7 @@
 #include "lab/wan_model.h"
 
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <optional>
 #include <vector>
@@ -27,7 +27,8 @@ struct Line {
   bool send(Bytes size = packet) { return model.offer(size, clock.now()) == Offer::accepted; }
   std::vector<Departure> receive() {
     std::vector<Departure> departures;
-    while (const auto departure = model.take(clock.now())) departures.push_back(*departure);
+    while (const auto departure = model.take(clock.now()))
+      departures.push_back(*departure);
     REQUIRE(model.counters().conserved());
     return departures;
   }
@@ -46,7 +47,8 @@ struct Line {
     std::vector<bool> lost;
     for (int i = 0; i < count; ++i) {
       REQUIRE(send());
-      for (const Departure& departure : receive()) lost.push_back(departure.fate == Fate::lost);
+      for (const Departure& departure : receive())
+        lost.push_back(departure.fate == Fate::lost);
       clock.advance(1ms);
     }
     return lost;
@@ -56,7 +58,9 @@ struct Line {
   WanModel model;
 };
 
-std::uint64_t count_lost(const std::vector<bool>& fates) { return static_cast<std::uint64_t>(std::count(fates.begin(), fates.end(), true)); }
+std::uint64_t count_lost(const std::vector<bool>& fates) {
+  return static_cast<std::uint64_t>(std::count(fates.begin(), fates.end(), true));
+}
 
 // |z| <= 4 fails once in 16,000 for a true coin; with a fixed seed it fails always or never.
 void check_share(std::uint64_t hits, double count, double share, double variance_factor = 1) {
@@ -91,11 +95,13 @@ TEST_CASE("a packet is delayed by exactly the delay and the time on the line", "
 TEST_CASE("packets sent together leave one by one at the rate of the line", "[lab][model]") {
   Line line({"rate=12mbit", "queue=1MB"});
   const Instant sent = line.clock.now();
-  for (int i = 0; i < 100; ++i) REQUIRE(line.send());
+  for (int i = 0; i < 100; ++i)
+    REQUIRE(line.send());
   line.clock.advance(100ms);
   const auto departures = line.receive();
   REQUIRE(departures.size() == 100);
-  for (std::size_t i = 0; i < departures.size(); ++i) CHECK(departures[i].due == sent + (i + 1) * 1ms);
+  for (std::size_t i = 0; i < departures.size(); ++i)
+    CHECK(departures[i].due == sent + (i + 1) * 1ms);
 }
 
 TEST_CASE("the line's times do not depend on how often the caller looks", "[lab][model]") {
@@ -112,19 +118,23 @@ TEST_CASE("the line's times do not depend on how often the caller looks", "[lab]
       static_cast<void>(line.send(Bytes{64 + random.next() % 1400}));
       if (line.clock.now() - looked < step) continue;
       looked = line.clock.now();
-      for (const Departure& departure : line.receive()) dues.push_back(departure.due);
+      for (const Departure& departure : line.receive())
+        dues.push_back(departure.due);
     }
     line.clock.advance(1s);
-    for (const Departure& departure : line.receive()) dues.push_back(departure.due);
+    for (const Departure& departure : line.receive())
+      dues.push_back(departure.due);
     results.push_back(std::move(dues));
   }
   CHECK(results[0] == results[1]);
   CHECK(results[0] == results[2]);
 }
 
-TEST_CASE("the queue takes its bytes and not one more, beside the packet on the line", "[lab][model]") {
+TEST_CASE("the queue takes its bytes and not one more, beside the packet on the line",
+          "[lab][model]") {
   Line line({"rate=12mbit", "queue=4500b"});
-  for (int i = 0; i < 4; ++i) CHECK(line.send());
+  for (int i = 0; i < 4; ++i)
+    CHECK(line.send());
   CHECK_FALSE(line.send(1_B));
   CHECK(line.model.counters().packets_dropped_queue == 1);
   CHECK(line.model.counters().bytes_held == 6000);
@@ -147,7 +157,8 @@ TEST_CASE("random loss stays within the binomial bound for its seed", "[lab][mod
   const auto seed = GENERATE(1, 2, 3, 4);
   const auto percent = GENERATE(0.1, 1.0, 30.0);
   CAPTURE(seed, percent);
-  Line line({"rate=unlimited", "loss=" + std::to_string(percent) + "%", "seed=" + std::to_string(seed)});
+  Line line(
+      {"rate=unlimited", "loss=" + std::to_string(percent) + "%", "seed=" + std::to_string(seed)});
   constexpr int count = 20'000;
   const auto lost = count_lost(line.fates(count));
   check_share(lost, count, percent / 100);
@@ -188,12 +199,14 @@ TEST_CASE("bursts have the share and the mean length that were asked for", "[lab
   constexpr int count = 50'000;
   Line line({"burst=5%/8", "seed=" + std::to_string(seed)});
   const auto fates = line.fates(count);
-  // Neighbours resemble each other: the variance of a two-state chain is larger than that of a coin.
+  // Neighbours resemble each other: the variance of a two-state chain is larger than that of a
+  // coin.
   const double leave = 1 / length;
   const double resemblance = 1 - leave - leave * share / (1 - share);
   check_share(count_lost(fates), count, share, (1 + resemblance) / (1 - resemblance));
   double bursts = 0;
-  for (std::size_t i = 1; i < fates.size(); ++i) bursts += fates[i] && !fates[i - 1] ? 1 : 0;
+  for (std::size_t i = 1; i < fates.size(); ++i)
+    bursts += fates[i] && !fates[i - 1] ? 1 : 0;
   const double mean = static_cast<double>(count_lost(fates)) / bursts;
   // A geometric length has a deviation of sqrt(length (length - 1)).
   CHECK(std::abs(mean - length) <= 4 * std::sqrt(length * (length - 1) / bursts));
@@ -226,7 +239,8 @@ TEST_CASE("jitter wanders within its bounds, both ways, and keeps the order", "[
     sent.push_back(line.clock.now());
     REQUIRE(line.send());
     line.clock.advance(100us);
-    for (const Departure& departure : line.receive()) received.push_back(departure.due);
+    for (const Departure& departure : line.receive())
+      received.push_back(departure.due);
   }
   CHECK(std::is_sorted(received.begin(), received.end()));
   REQUIRE(received.size() > 19'000);
@@ -262,7 +276,8 @@ TEST_CASE("a shorter delay overtakes nothing that is under way", "[lab][model]")
 TEST_CASE("a new rate holds for all that waits, not for the packet on the line", "[lab][model]") {
   Line line({"rate=12mbit", "queue=1MB"});
   const Instant begin = line.clock.now();
-  for (int i = 0; i < 3; ++i) REQUIRE(line.send());
+  for (int i = 0; i < 3; ++i)
+    REQUIRE(line.send());
   line.clock.advance(500us);
   line.set({"rate=120mbit"});
   line.clock.advance(10ms);
@@ -273,13 +288,16 @@ TEST_CASE("a new rate holds for all that waits, not for the packet on the line",
   CHECK(departures[2].due == begin + 1200us);
 }
 
-TEST_CASE("a black-out takes what waits, what flies and what comes, and then it is over", "[lab][model]") {
+TEST_CASE("a black-out takes what waits, what flies and what comes, and then it is over",
+          "[lab][model]") {
   Line line({"rate=12mbit", "delay=5ms", "queue=1MB"});
-  for (int i = 0; i < 10; ++i) REQUIRE(line.send());
+  for (int i = 0; i < 10; ++i)
+    REQUIRE(line.send());
   line.clock.advance(3ms);
   line.set({"blackout=on"});
   CHECK_FALSE(line.send());
-  for (const Departure& departure : line.receive()) CHECK(departure.fate == Fate::lost);
+  for (const Departure& departure : line.receive())
+    CHECK(departure.fate == Fate::lost);
   CHECK(line.model.counters().packets_blackout == 11);
   CHECK(line.model.counters().packets_held == 0);
   CHECK(line.model.counters().bytes_held == 0);
@@ -295,7 +313,8 @@ TEST_CASE("a black-out takes what waits, what flies and what comes, and then it 
 
 TEST_CASE("following next_event alone misses no packet and is never late", "[lab][model]") {
   Line line({"rate=100mbit", "delay=3ms", "jitter=1ms", "queue=1MB", "loss=5%"});
-  for (int i = 0; i < 500; ++i) REQUIRE(line.send());
+  for (int i = 0; i < 500; ++i)
+    REQUIRE(line.send());
   std::size_t seen = 0;
   for (int steps = 0; seen < 500; ++steps) {
     REQUIRE(steps < 2000);
@@ -310,9 +329,11 @@ TEST_CASE("following next_event alone misses no packet and is never late", "[lab
   CHECK_FALSE(line.model.next_event());
 }
 
-TEST_CASE("what the storage cannot hold is counted apart from what the queue drops", "[lab][model]") {
+TEST_CASE("what the storage cannot hold is counted apart from what the queue drops",
+          "[lab][model]") {
   Line line({"rate=1kbit", "queue=90MB"});
-  for (std::size_t i = 0; i < WanModel::packets_held_max; ++i) REQUIRE(line.send(40_B));
+  for (std::size_t i = 0; i < WanModel::packets_held_max; ++i)
+    REQUIRE(line.send(40_B));
   CHECK_FALSE(line.send(40_B));
   CHECK(line.model.counters().packets_dropped_storage == 1);
   line.model.refuse_for_storage(40_B);
@@ -326,9 +347,12 @@ TEST_CASE("packets are conserved whatever happens to the settings", "[lab][model
   INFO("seed " << seed);
   Random random(seed);
   Line line({"rate=50mbit", "delay=2ms", "queue=30kB"});
-  const std::vector<std::string> changes{"rate=5mbit",  "rate=unlimited", "delay=0ms jitter=0ms", "delay=9ms jitter=3ms", "loss=20%",
-                                         "loss=0%",     "burst=10%/3",    "burst=0%",    "blackout=on",          "blackout=off",
-                                         "queue=5kB",   "queue=60kB",     "corrupt=5%",  "seed=77"};
+  const std::vector<std::string> changes{
+      "rate=5mbit",           "rate=unlimited", "delay=0ms jitter=0ms",
+      "delay=9ms jitter=3ms", "loss=20%",       "loss=0%",
+      "burst=10%/3",          "burst=0%",       "blackout=on",
+      "blackout=off",         "queue=5kB",      "queue=60kB",
+      "corrupt=5%",           "seed=77"};
   std::uint64_t accepted = 0;
   std::uint64_t left = 0;
   Instant last{};

@@ -9,19 +9,23 @@ using namespace lt::lab;
 
 namespace {
 
-Result<WanSettings> parse(const std::vector<std::string>& words) { return WanSettings::parse(words, WanSettings{}); }
+Result<WanSettings> parse(const std::vector<std::string>& words) {
+  return WanSettings::parse(words, WanSettings{});
+}
 
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words;
-  for (const auto word : split(text, ' ')) words.emplace_back(word);
+  for (const auto word : split(text, ' '))
+    words.emplace_back(word);
   return words;
 }
 
 }  // namespace
 
 TEST_CASE("every word is read in its units", "[lab][settings]") {
-  const auto settings = parse({"rate=500mbit", "delay=10ms", "jitter=1ms", "loss=0.1%", "burst=0.5%/8", "corrupt=0.01%",
-                               "queue=2MB", "blackout=on", "seed=7"});
+  const auto settings =
+      parse({"rate=500mbit", "delay=10ms", "jitter=1ms", "loss=0.1%", "burst=0.5%/8",
+             "corrupt=0.01%", "queue=2MB", "blackout=on", "seed=7"});
   REQUIRE(settings);
   CHECK(settings->rate.value == 500'000'000);
   CHECK(settings->delay == 10ms);
@@ -87,11 +91,13 @@ TEST_CASE("an unknown word is answered with the nearest known one", "[lab][setti
 
 TEST_CASE("a value that says nothing clear is refused with its cure", "[lab][settings]") {
   const auto word = GENERATE(
-      as<std::string>(), "rate", "rate=", "rate=500", "rate=mbit", "rate=-1mbit", "rate=0mbit", "rate=1e3mbit", "rate=500mbits",
-      "rate=101gbit", "rate=nan", "rate=infmbit", "rate= 5mbit", "delay=10", "delay=-1ms", "delay=11s", "delay=1e1ms", "jitter=x",
-      "loss=1", "loss=101%", "loss=-1%", "loss=%", "loss=0.1%%", "burst=1%", "burst=1%/", "burst=1%/0.5", "burst=1%/x", "burst=/5",
-      "burst=1%/2000000", "burst=1%/2/3", "corrupt=2", "queue=5", "queue=97MB", "queue=-1kB", "blackout=yes", "blackout=", "seed=-1",
-      "seed=1.5", "seed=18446744073709551616", "seed=", "=", "=5", "", " ", "rate=5mbit ", "delay=10 ms");
+      as<std::string>(), "rate", "rate=", "rate=500", "rate=mbit", "rate=-1mbit", "rate=0mbit",
+      "rate=1e3mbit", "rate=500mbits", "rate=101gbit", "rate=nan", "rate=infmbit", "rate= 5mbit",
+      "delay=10", "delay=-1ms", "delay=11s", "delay=1e1ms", "jitter=x", "loss=1", "loss=101%",
+      "loss=-1%", "loss=%", "loss=0.1%%", "burst=1%", "burst=1%/", "burst=1%/0.5", "burst=1%/x",
+      "burst=/5", "burst=1%/2000000", "burst=1%/2/3", "corrupt=2", "queue=5", "queue=97MB",
+      "queue=-1kB", "blackout=yes", "blackout=", "seed=-1", "seed=1.5", "seed=18446744073709551616",
+      "seed=", "=", "=5", "", " ", "rate=5mbit ", "delay=10 ms");
   CAPTURE(word);
   const auto settings = parse({word});
   REQUIRE_FALSE(settings);
@@ -116,7 +122,8 @@ TEST_CASE("more than the emulator can hold is refused, not silently dropped", "[
 }
 
 TEST_CASE("every profile is found by its name and says what it is", "[lab][settings]") {
-  for (const char* const name : {"wan", "raw", "lan", "fibre", "dsl", "lte", "lossy", "intercontinental", "satellite"}) {
+  for (const char* const name :
+       {"wan", "raw", "lan", "fibre", "dsl", "lte", "lossy", "intercontinental", "satellite"}) {
     CAPTURE(name);
     const auto profile = find_profile(name);
     REQUIRE(profile);

@@ -54,8 +54,8 @@ bool nothing_is_left(const std::string& lab) {
 
 // The machine's own interfaces, addresses and routes.
 std::string machine() {
-  return run({"ip", "-o", "link"}).out + run({"ip", "-o", "addr", "show", "scope", "global"}).out + run({"ip", "route"}).out +
-         run({"ip", "-6", "route"}).out;
+  return run({"ip", "-o", "link"}).out + run({"ip", "-o", "addr", "show", "scope", "global"}).out +
+         run({"ip", "route"}).out + run({"ip", "-6", "route"}).out;
 }
 
 bool reaches(const Sandbox& sandbox, Host from, const std::string& address) {
@@ -72,7 +72,8 @@ pid_t owner_of(const std::string& lab) {
 void kill_hard(pid_t pid) {
   REQUIRE(::kill(pid, SIGKILL) == 0);
   const auto deadline = std::chrono::steady_clock::now() + 5s;
-  while (ProcessId::of(pid)) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  while (ProcessId::of(pid))
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
 }
 
 // A program that holds a Sandbox, and is told to go by closing its input.
@@ -117,12 +118,16 @@ TEST_CASE("a lab stands as documented, and nothing is left of it afterwards", "[
     CHECK(reaches(sandbox, Host::offsite_lan, "fd00:20::1"));
     CHECK(reaches(sandbox, Host::office_gw, "198.51.100.2"));
     CHECK(reaches(sandbox, Host::offsite_gw, "192.0.2.1"));
-    CHECK(run(sandbox.exec(Host::office_gw, {"cat", "/proc/sys/net/ipv4/ip_forward"})).out == "1\n");
+    CHECK(run(sandbox.exec(Host::office_gw, {"cat", "/proc/sys/net/ipv4/ip_forward"})).out ==
+          "1\n");
     const auto allowed = read_file("/proc/sys/net/ipv4/tcp_allowed_congestion_control", 4096);
     if (allowed && allowed->find("cubic") != std::string::npos) {
-      CHECK(run(sandbox.exec(Host::office_lan, {"cat", "/proc/sys/net/ipv4/tcp_congestion_control"})).out == "cubic\n");
+      CHECK(
+          run(sandbox.exec(Host::office_lan, {"cat", "/proc/sys/net/ipv4/tcp_congestion_control"}))
+              .out == "cubic\n");
     }
-    CHECK(run(sandbox.exec(Host::office_lan, {"cat", "/proc/sys/net/ipv4/tcp_no_metrics_save"})).out == "1\n");
+    CHECK(run(sandbox.exec(Host::office_lan, {"cat", "/proc/sys/net/ipv4/tcp_no_metrics_save"}))
+              .out == "1\n");
     CHECK(machine() == before);
   }
   CHECK(nothing_is_left(name));
@@ -134,7 +139,8 @@ TEST_CASE("a lab has no way out and no devices but its own", "[lab][netns]") {
   CHECK_FALSE(reaches(sandbox, Host::office_gw, "192.0.2.200"));
   CHECK(run(sandbox.exec(Host::office_gw, {"ip", "route", "get", "203.0.113.1"})).exit_code != 0);
   CHECK_FALSE(reaches(sandbox, Host::office_lan, "203.0.113.1"));
-  CHECK_FALSE(reaches(sandbox, Host::office_lan, "192.168.20.2"));  // without a tunnel the sites do not meet
+  CHECK_FALSE(reaches(sandbox, Host::office_lan,
+                      "192.168.20.2"));  // without a tunnel the sites do not meet
   for (const Host host : all_hosts) {
     const bool gateway = host == Host::office_gw || host == Host::offsite_gw;
     const auto output = run(sandbox.exec(host, {"ls", "/sys/class/net"}));
@@ -142,7 +148,8 @@ TEST_CASE("a lab has no way out and no devices but its own", "[lab][netns]") {
   }
 }
 
-TEST_CASE("the sites meet over the bare line when they are told to, and no longer", "[lab][netns]") {
+TEST_CASE("the sites meet over the bare line when they are told to, and no longer",
+          "[lab][netns]") {
   Sandbox sandbox = build();
   REQUIRE(sandbox.route_in_clear(true));
   CHECK(reaches(sandbox, Host::office_lan, "192.168.20.2"));
@@ -153,7 +160,8 @@ TEST_CASE("the sites meet over the bare line when they are told to, and no longe
 TEST_CASE("the raw profile is a bare pair without settings", "[lab][netns]") {
   Sandbox sandbox = build({.name = name, .profile = "raw"});
   CHECK(reaches(sandbox, Host::office_gw, "198.51.100.2"));
-  CHECK(run(sandbox.exec(Host::office_gw, {"ip", "-o", "-d", "link", "show", "wan"})).out.find(" veth ") != std::string::npos);
+  CHECK(run(sandbox.exec(Host::office_gw, {"ip", "-o", "-d", "link", "show", "wan"}))
+            .out.find(" veth ") != std::string::npos);
   const Status set = sandbox.set_wan(all_directions, {"loss=1%"});
   REQUIRE_FALSE(set);
   CHECK(set.error().code == Errc::unsupported);
@@ -174,13 +182,20 @@ TEST_CASE("two labs stand side by side under different names", "[lab][netns]") {
 
 TEST_CASE("what runs inside a lab ends with it", "[lab][netns]") {
   std::optional<Sandbox> sandbox = build();
-  auto polite = Child::start({.argv = sandbox->exec(Host::office_lan, {"sleep", "1000"}), .output_path = {}});
-  auto stubborn = Child::start({.argv = sandbox->exec(Host::offsite_gw, {"sh", "-c", "trap '' TERM; while :; do sleep 1000; done"}), .output_path = {}});
+  auto polite =
+      Child::start({.argv = sandbox->exec(Host::office_lan, {"sleep", "1000"}), .output_path = {}});
+  auto stubborn = Child::start(
+      {.argv = sandbox->exec(Host::offsite_gw,
+                             {"sh", "-c", "trap '' TERM; while :; do sleep 1000; done"}),
+       .output_path = {}});
   REQUIRE(polite);
   REQUIRE(stubborn);
-  const auto inside = [&](Host host) { return run({"ip", "netns", "pids", sandbox->topology().namespace_of(host)}).out; };
+  const auto inside = [&](Host host) {
+    return run({"ip", "netns", "pids", sandbox->topology().namespace_of(host)}).out;
+  };
   const auto deadline = std::chrono::steady_clock::now() + 5s;
-  while (inside(Host::office_lan).empty() || inside(Host::offsite_gw).empty()) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  while (inside(Host::office_lan).empty() || inside(Host::offsite_gw).empty())
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
   sandbox.reset();
   CHECK(polite->wait(0ms) == 128 + SIGTERM);
   CHECK(stubborn->wait(0ms) == 128 + SIGKILL);
@@ -200,9 +215,11 @@ TEST_CASE("a lab in the background is raised, changed, told and taken down", "[l
   CHECK(use_tool({"up", name, "wan"}).exit_code == 10 + static_cast<int>(Errc::exists));
 
   CHECK(use_tool({"exec", name, "office-gw", "sh", "-c", "exit 7"}).exit_code == 7);
-  CHECK(use_tool({"exec", name, "ofice-gw", "true"}).exit_code == 10 + static_cast<int>(Errc::invalid));
+  CHECK(use_tool({"exec", name, "ofice-gw", "true"}).exit_code ==
+        10 + static_cast<int>(Errc::invalid));
   CHECK(use_tool({"set", name, "to-office", "blackout=on"}).exit_code == 0);
-  CHECK(use_tool({"set", name, "both", "loss=lots"}).exit_code == 10 + static_cast<int>(Errc::invalid));
+  CHECK(use_tool({"set", name, "both", "loss=lots"}).exit_code ==
+        10 + static_cast<int>(Errc::invalid));
   CHECK(use_tool({"exec", name, "office-gw", "ping", "-c1", "-W1", "198.51.100.2"}).exit_code == 1);
   CHECK(use_tool({"set", name, "both", "blackout=off", "loss=0%"}).exit_code == 0);
   CHECK(use_tool({"exec", name, "office-gw", "ping", "-c1", "-W2", "198.51.100.2"}).exit_code == 0);
@@ -216,24 +233,29 @@ TEST_CASE("a lab in the background is raised, changed, told and taken down", "[l
   CHECK(use_tool({"status", name}).exit_code == 10 + static_cast<int>(Errc::not_found));
 }
 
-TEST_CASE("a raw lab in the background needs no process and stands until it is taken down", "[lab][netns]") {
+TEST_CASE("a raw lab in the background needs no process and stands until it is taken down",
+          "[lab][netns]") {
   REQUIRE(use_tool({"up", name, "raw"}).exit_code == 0);
   LT_DEFER(use_tool({"down", name}));
-  CHECK(use_tool({"exec", name, "offsite-gw", "ping", "-c1", "-W2", "198.51.100.1"}).exit_code == 0);
-  CHECK(use_tool({"set", name, "both", "loss=1%"}).exit_code == 10 + static_cast<int>(Errc::unsupported));
+  CHECK(use_tool({"exec", name, "offsite-gw", "ping", "-c1", "-W2", "198.51.100.1"}).exit_code ==
+        0);
+  CHECK(use_tool({"set", name, "both", "loss=1%"}).exit_code ==
+        10 + static_cast<int>(Errc::unsupported));
   CHECK(use_tool({"up", name, "raw"}).exit_code == 10 + static_cast<int>(Errc::exists));
   CHECK(use_tool({"down", name}).exit_code == 0);
   CHECK(nothing_is_left(name));
 }
 
-TEST_CASE("an emulator that was killed is told, and the next lab of its name replaces what is left", "[lab][netns]") {
+TEST_CASE("an emulator that was killed is told, and the next lab of its name replaces what is left",
+          "[lab][netns]") {
   const std::string before = machine();
   REQUIRE(use_tool({"up", name, "wan"}).exit_code == 0);
   kill_hard(owner_of(name));
   const auto status = use_tool({"status", name});
   CHECK(status.exit_code == 0);
   CHECK(status.out.find("\"running\":false") != std::string::npos);
-  CHECK(use_tool({"set", name, "both", "loss=1%"}).exit_code == 10 + static_cast<int>(Errc::closed));
+  CHECK(use_tool({"set", name, "both", "loss=1%"}).exit_code ==
+        10 + static_cast<int>(Errc::closed));
   REQUIRE(use_tool({"up", name, "wan"}).exit_code == 0);
   CHECK(use_tool({"exec", name, "office-gw", "ping", "-c1", "-W2", "198.51.100.2"}).exit_code == 0);
   kill_hard(owner_of(name));
@@ -242,7 +264,8 @@ TEST_CASE("an emulator that was killed is told, and the next lab of its name rep
   CHECK(machine() == before);
 }
 
-TEST_CASE("a program that was killed with its sandbox leaves nothing that the next cannot remove", "[lab][netns]") {
+TEST_CASE("a program that was killed with its sandbox leaves nothing that the next cannot remove",
+          "[lab][netns]") {
   const std::string before = machine();
   {
     const Holder holder(name);
@@ -264,7 +287,8 @@ TEST_CASE("a program that was killed with its sandbox leaves nothing that the ne
   CHECK(machine() == before);
 }
 
-TEST_CASE("another process with the number of a dead owner is neither believed nor harmed", "[lab][netns]") {
+TEST_CASE("another process with the number of a dead owner is neither believed nor harmed",
+          "[lab][netns]") {
   auto bystander = Child::start({.argv = {"sleep", "1000"}, .output_path = {}});
   REQUIRE(bystander);
   const auto its_own = ProcessId::of(bystander->pid());
@@ -324,13 +348,18 @@ TEST_CASE("without root or a TUN device one sentence says what to do", "[lab][ne
   if (child == 0) {
     if (::seteuid(65534) != 0) ::_exit(2);
     const Status status = check_machine(true);
-    ::_exit(!status && status.error().code == Errc::not_permitted && status.error().what.find("sudo") != std::string::npos ? 0 : 1);
+    ::_exit(!status && status.error().code == Errc::not_permitted &&
+                    status.error().what.find("sudo") != std::string::npos
+                ? 0
+                : 1);
   }
   int ended = 0;
   REQUIRE(::waitpid(child, &ended, 0) == child);
   CHECK(ended == 0);
 
-  const auto hidden = run({"unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /dev/net && exec " + tool + " up " + name + " wan"});
+  const auto hidden =
+      run({"unshare", "--mount", "sh", "-c",
+           "mount -t tmpfs tmpfs /dev/net && exec " + tool + " up " + name + " wan"});
   CHECK(hidden.exit_code == 10 + static_cast<int>(Errc::not_found));
   CHECK(hidden.err.find("modprobe tun") != std::string::npos);
   CHECK(nothing_is_left(name));
@@ -341,10 +370,11 @@ TEST_CASE("the control socket is root's, and withstands nonsense", "[lab][netns]
   struct stat status {};
   REQUIRE(::stat(control_path(name).c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
-  for (const Json& request : {Json(), Json(5), Json::array(), Json{{"op", 7}}, Json{{"op", "die"}}, Json{{"op", "set"}},
-                              Json{{"op", "set"}, {"direction", "up"}, {"words", Json::array()}},
-                              Json{{"op", "set"}, {"direction", "both"}, {"words", {1}}},
-                              Json{{"op", "set"}, {"direction", "both"}, {"words", "loss=1%"}}}) {
+  for (const Json& request :
+       {Json(), Json(5), Json::array(), Json{{"op", 7}}, Json{{"op", "die"}}, Json{{"op", "set"}},
+        Json{{"op", "set"}, {"direction", "up"}, {"words", Json::array()}},
+        Json{{"op", "set"}, {"direction", "both"}, {"words", {1}}},
+        Json{{"op", "set"}, {"direction", "both"}, {"words", "loss=1%"}}}) {
     CAPTURE(to_line(request));
     const auto reply = ask(control_path(name), request);
     REQUIRE_FALSE(reply);
@@ -355,14 +385,16 @@ TEST_CASE("the control socket is root's, and withstands nonsense", "[lab][netns]
   std::memcpy(address.sun_path, control_path(name).data(), control_path(name).size());
   const auto talk = [&](const std::string& text) {
     const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
     static_cast<void>(::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL));
     ::shutdown(socket.get(), SHUT_WR);
     std::array<char, 512> reply{};
     const auto bytes = ::recv(socket.get(), reply.data(), reply.size(), 0);
     return std::string(reply.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
   };
-  for (const std::string& text : {std::string("{\n"), std::string("\n"), std::string("{\"op\":\"status\""), std::string("\0\0\n", 3)}) {
+  for (const std::string& text : {std::string("{\n"), std::string("\n"),
+                                  std::string("{\"op\":\"status\""), std::string("\0\0\n", 3)}) {
     CHECK(talk(text).find("\"ok\":false") != std::string::npos);
   }
   CHECK(talk(std::string(100'000, 'x')).find("\"ok\":true") == std::string::npos);

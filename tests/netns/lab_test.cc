@@ -1,7 +1,9 @@
-// The WAN of a lab, measured from outside with real packets: rate, delay, loss, order, black-out, conservation.
+// The WAN of a lab, measured from outside with real packets: rate, delay, loss, order, black-out,
+// conservation.
 //
-// Other programs may use the machine meanwhile. A measurement that they disturbed (the emulator says so itself: packets
-// delivered late, a sender too slow) is repeated; correctness is never given a second try.
+// Other programs may use the machine meanwhile. A measurement that they disturbed (the emulator
+// says so itself: packets delivered late, a sender too slow) is repeated; correctness is never
+// given a second try.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -26,7 +28,8 @@ Sandbox build(const std::vector<std::string>& words, const std::string& name = "
   return std::move(*sandbox);
 }
 
-WanProbe probe(Sandbox& sandbox, Direction direction = Direction::to_offsite, bool checksum = true, bool sink = false) {
+WanProbe probe(Sandbox& sandbox, Direction direction = Direction::to_offsite, bool checksum = true,
+               bool sink = false) {
   auto opened = WanProbe::open(sandbox, direction, checksum, sink);
   if (!opened) FAIL(opened.error().text());
   return std::move(*opened);
@@ -40,19 +43,24 @@ double rate_of(const std::vector<Arrival>& arrivals) {
 }
 
 bool in_order(const std::vector<Arrival>& arrivals) {
-  return std::is_sorted(arrivals.begin(), arrivals.end(), [](const Arrival& a, const Arrival& b) { return a.number < b.number; });
+  return std::is_sorted(arrivals.begin(), arrivals.end(),
+                        [](const Arrival& a, const Arrival& b) { return a.number < b.number; });
 }
 
 std::vector<Nanoseconds> delays_of(const std::vector<Arrival>& arrivals) {
   std::vector<Nanoseconds> delays;
-  for (const Arrival& arrival : arrivals) delays.push_back(arrival.received - arrival.sent);
+  for (const Arrival& arrival : arrivals)
+    delays.push_back(arrival.received - arrival.sent);
   std::sort(delays.begin(), delays.end());
   return delays;
 }
 
-double ms(Nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
+double ms(Nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
 
-void set(Sandbox& sandbox, const std::vector<std::string>& words, Directions directions = all_directions) {
+void set(Sandbox& sandbox, const std::vector<std::string>& words,
+         Directions directions = all_directions) {
   const Status status = sandbox.set_wan(directions, words);
   if (!status) FAIL(status.error().text());
 }
@@ -123,7 +131,8 @@ TEST_CASE("loss stays within the binomial bound, and what is not lost arrives", 
   CHECK(report.counters.packets_lost() == count - arrivals.size());
   CHECK(report.counters.packets_dropped() + report.device_dropped + report.device_refused == 0);
   const double expected = count * percent / 100;
-  const double z = (static_cast<double>(report.counters.packets_lost()) - expected) / std::sqrt(expected * (1 - percent / 100));
+  const double z = (static_cast<double>(report.counters.packets_lost()) - expected) /
+                   std::sqrt(expected * (1 - percent / 100));
   CAPTURE(percent, report.counters.packets_lost(), expected, z);
   CHECK(std::abs(z) <= 4);
   CHECK(in_order(arrivals));
@@ -135,7 +144,8 @@ TEST_CASE("the same seed loses the same packets", "[lab][netns]") {
     WanProbe line = probe(sandbox);
     line.send(3'000);
     std::vector<std::uint32_t> numbers;
-    for (const Arrival& arrival : line.collect()) numbers.push_back(arrival.number);
+    for (const Arrival& arrival : line.collect())
+      numbers.push_back(arrival.number);
     return numbers;
   };
   const auto first = losses();
@@ -157,7 +167,8 @@ TEST_CASE("order is kept through jitter and changes of the delay", "[lab][netns]
   CHECK(ms(delays.back() - delays.front()) > 15);  // it did wander
 }
 
-TEST_CASE("corruption flips one bit of the payload, and no more packets than it says", "[lab][netns]") {
+TEST_CASE("corruption flips one bit of the payload, and no more packets than it says",
+          "[lab][netns]") {
   Sandbox sandbox = build({"rate=unlimited", "corrupt=10%"});
   WanProbe line = probe(sandbox, Direction::to_offsite, false);
   constexpr std::uint32_t count = 5'000;
@@ -169,11 +180,13 @@ TEST_CASE("corruption flips one bit of the payload, and no more packets than it 
     CHECK(arrival.flipped_bits <= 1);
     flipped += arrival.flipped_bits;
   }
-  // A bit flipped in the port, length or checksum of UDP costs the packet its way; all others arrive.
+  // A bit flipped in the port, length or checksum of UDP costs the packet its way; all others
+  // arrive.
   const std::uint64_t missing = count - arrivals.size();
   CHECK(flipped + missing == report.counters.packets_corrupted);
   CHECK(report.counters.packets_out == count);
-  CHECK(std::abs(static_cast<double>(report.counters.packets_corrupted) - 500) < 4 * std::sqrt(450));
+  CHECK(std::abs(static_cast<double>(report.counters.packets_corrupted) - 500) <
+        4 * std::sqrt(450));
   CHECK(missing < 20);
 }
 
@@ -184,10 +197,12 @@ TEST_CASE("the queue holds its bytes and drops the rest at its tail", "[lab][net
   const auto arrivals = line.collect();
   const WanReport report = line.report();
   CHECK(report.counters.packets_dropped_queue == 100 - arrivals.size());
-  // 20 wait and one is on the line; one or two more find room if the machine is slow to send the rest.
+  // 20 wait and one is on the line; one or two more find room if the machine is slow to send the
+  // rest.
   CHECK(arrivals.size() >= 21);
   CHECK(arrivals.size() <= 24);
-  for (std::uint32_t i = 0; i < 21; ++i) CHECK(arrivals[i].number == i);
+  for (std::uint32_t i = 0; i < 21; ++i)
+    CHECK(arrivals[i].number == i);
 }
 
 TEST_CASE("a black-out of one direction blocks that one only, and passes", "[lab][netns]") {
@@ -238,7 +253,8 @@ TEST_CASE("changes take hold while the line runs", "[lab][netns]") {
   CHECK(sandbox.report(Direction::to_office)->settings.rate.value == 10'000'000);
 }
 
-TEST_CASE("900 Mbit/s of 1500-byte packets are carried without a drop, and in time", "[lab][netns]") {
+TEST_CASE("900 Mbit/s of 1500-byte packets are carried without a drop, and in time",
+          "[lab][netns]") {
   Sandbox sandbox = build({"rate=unlimited", "delay=10ms"});
   constexpr std::uint32_t count = 75'000;  // a second
   bool fast_enough = false;
@@ -256,8 +272,9 @@ TEST_CASE("900 Mbit/s of 1500-byte packets are carried without a drop, and in ti
     fast_enough = sent_mbit >= 900;
     in_time = report.late_packets <= count / 1000;
   }
-  WARN("sent " << sent_mbit << " Mbit/s; late by more than 1 ms: " << report.late_packets << " of " << count
-               << "; the emulator's own ceiling: " << report.ceiling_packets_per_second() << " packets/s");
+  WARN("sent " << sent_mbit << " Mbit/s; late by more than 1 ms: " << report.late_packets << " of "
+               << count << "; the emulator's own ceiling: " << report.ceiling_packets_per_second()
+               << " packets/s");
   CHECK(in_time);
   if (!fast_enough) WARN("this machine was too busy to send 900 Mbit/s");
   CHECK(report.ceiling_packets_per_second() > 75'000);

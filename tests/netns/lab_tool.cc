@@ -1,4 +1,5 @@
-// The lab's commands as a program, for the tests of its life as a process. The product's own command line is app/cli.cc.
+// The lab's commands as a program, for the tests of its life as a process. The product's own
+// command line is app/cli.cc.
 #include <unistd.h>
 
 #include <cstdio>
@@ -38,20 +39,23 @@ int hold(const std::string& name) {
 
 }  // namespace
 
-// lab_tool up NAME PROFILE [WORD...] | down NAME | status NAME | set NAME DIRECTION WORD... | exec NAME HOST COMMAND... |
-// hold NAME | lab emulate --name NAME --ready-fd N
+// lab_tool up NAME PROFILE [WORD...] | down NAME | status NAME | set NAME DIRECTION WORD... | exec
+// NAME HOST COMMAND... | hold NAME | lab emulate --name NAME --ready-fd N
 int main(int argc, char** argv) {
   const Argv words(argv + 1, argv + argc);
   if (words.size() < 2) return 2;
   const std::string& command = words[0];
   const std::string& name = words[1];
-  const Argv rest(words.begin() + (words.size() > 3 ? 3 : static_cast<long>(words.size())), words.end());
-  if (command == "up") return answer(app::lab_up({.name = name, .profile = words.at(2), .settings = rest}));
+  const Argv rest(words.begin() + (words.size() > 3 ? 3 : static_cast<long>(words.size())),
+                  words.end());
+  if (command == "up")
+    return answer(app::lab_up({.name = name, .profile = words.at(2), .settings = rest}));
   if (command == "down") return answer(app::lab_down(name));
   if (command == "status") return answer(app::lab_status(name));
   if (command == "set") return answer(app::lab_set(name, words.at(2), rest));
   if (command == "exec") return answer(app::lab_exec(name, words.at(2), rest));
   if (command == "hold") return hold(name);
-  if (command == "lab") return answer(app::lab_emulate(words.at(3), std::atoi(words.at(5).c_str())));
+  if (command == "lab")
+    return answer(app::lab_emulate(words.at(3), std::atoi(words.at(5).c_str())));
   return 2;
 }

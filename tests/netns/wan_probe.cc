@@ -25,7 +25,8 @@ namespace {
 
 constexpr std::uint16_t port = 9000;
 constexpr int receive_buffer_bytes = 256 << 20;
-constexpr std::size_t header_bytes = 12;  // number, time; twice, so that a bit flipped in one of them shows
+constexpr std::size_t header_bytes =
+    12;  // number, time; twice, so that a bit flipped in one of them shows
 constexpr Byte filling = 0x5a;
 constexpr unsigned batch_max = 32;
 
@@ -66,14 +67,17 @@ Result<Fd> socket_inside(const std::string& name) {
 unsigned flipped(ByteView payload) {
   unsigned bits = 0;
   for (std::size_t i = 0; i < header_bytes; ++i) {
-    bits += static_cast<unsigned>(std::popcount(static_cast<unsigned>(payload[i] ^ payload[header_bytes + i])));
+    bits += static_cast<unsigned>(
+        std::popcount(static_cast<unsigned>(payload[i] ^ payload[header_bytes + i])));
   }
-  for (const Byte byte : payload.subspan(2 * header_bytes)) bits += static_cast<unsigned>(std::popcount(static_cast<unsigned>(byte ^ filling)));
+  for (const Byte byte : payload.subspan(2 * header_bytes))
+    bits += static_cast<unsigned>(std::popcount(static_cast<unsigned>(byte ^ filling)));
   return bits;
 }
 
 Nanoseconds stamp_of(msghdr& message) {
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
+       control = CMSG_NXTHDR(&message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_TIMESTAMPNS) continue;
     timespec stamp{};
     std::memcpy(&stamp, CMSG_DATA(control), sizeof stamp);
@@ -95,10 +99,12 @@ void await(Condition condition) {
 
 }  // namespace
 
-Result<WanProbe> WanProbe::open(lab::Sandbox& sandbox, lab::Direction direction, bool checksum, bool sink) {
+Result<WanProbe> WanProbe::open(lab::Sandbox& sandbox, lab::Direction direction, bool checksum,
+                                bool sink) {
   WanProbe probe(sandbox, direction);
   const lab::Topology& topology = sandbox.topology();
-  const lab::Site& source = direction == lab::Direction::to_offsite ? topology.office : topology.offsite;
+  const lab::Site& source =
+      direction == lab::Direction::to_offsite ? topology.office : topology.offsite;
   const lab::Site& target = topology.other(source);
   LT_TRY(probe.sender_, socket_inside(topology.namespace_of(source.gateway)));
   LT_TRY(probe.receiver_, socket_inside(topology.namespace_of(target.gateway)));
@@ -110,7 +116,8 @@ Result<WanProbe> WanProbe::open(lab::Sandbox& sandbox, lab::Direction direction,
   const sockaddr_in to = address_of(target);
   const auto* const raw = reinterpret_cast<const sockaddr*>(&to);
   if (::bind(probe.receiver_.get(), raw, sizeof to) != 0) return fail_errno(errno, "cannot bind");
-  if (::connect(probe.sender_.get(), raw, sizeof to) != 0) return fail_errno(errno, "cannot connect");
+  if (::connect(probe.sender_.get(), raw, sizeof to) != 0)
+    return fail_errno(errno, "cannot connect");
   sockaddr_in own{};
   socklen_t own_bytes = sizeof own;
   REQUIRE(::getsockname(probe.sender_.get(), reinterpret_cast<sockaddr*>(&own), &own_bytes) == 0);
@@ -131,7 +138,8 @@ BitsPerSecond WanProbe::send(std::uint32_t count, BitsPerSecond rate) {
   }
   const auto begin = std::chrono::steady_clock::now();
   for (std::uint32_t sent = 0; sent < count;) {
-    const std::uint32_t batch = std::min({count - sent, batch_max, rate.value == 0 ? batch_max : 8U});
+    const std::uint32_t batch =
+        std::min({count - sent, batch_max, rate.value == 0 ? batch_max : 8U});
     if (rate.value != 0) std::this_thread::sleep_until(begin + Bytes{sent * packet_bytes} / rate);
     const auto now = static_cast<std::uint64_t>(wall_clock().count());
     for (std::uint32_t i = 0; i < batch; ++i) {
@@ -144,7 +152,8 @@ BitsPerSecond WanProbe::send(std::uint32_t count, BitsPerSecond rate) {
     sent += static_cast<std::uint32_t>(done);
     next_ += static_cast<std::uint32_t>(done);
   }
-  return Bytes{count * packet_bytes} / std::max<Nanoseconds>(std::chrono::steady_clock::now() - begin, 1ns);
+  return Bytes{count * packet_bytes} /
+         std::max<Nanoseconds>(std::chrono::steady_clock::now() - begin, 1ns);
 }
 
 void WanProbe::settle() {
@@ -173,8 +182,10 @@ std::vector<Arrival> WanProbe::collect() {
     if (bytes < 0) break;
     REQUIRE(bytes == payload_bytes);
     const ByteView view(payload.data(), payload_bytes);
-    const auto port_bits = static_cast<unsigned>(std::popcount(static_cast<unsigned>(from.sin_port ^ source_port_)));
-    arrivals.push_back({load_be32(view.data()), Nanoseconds(static_cast<std::int64_t>(load_be64(view.data() + 4))),
+    const auto port_bits =
+        static_cast<unsigned>(std::popcount(static_cast<unsigned>(from.sin_port ^ source_port_)));
+    arrivals.push_back({load_be32(view.data()),
+                        Nanoseconds(static_cast<std::int64_t>(load_be64(view.data() + 4))),
                         stamp_of(message), flipped(view) + port_bits});
   }
   return arrivals;

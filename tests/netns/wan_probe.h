@@ -1,5 +1,5 @@
-// WanProbe: numbered packets over a lab's WAN, timed by the kernel on arrival, so that neither a busy receiver nor a
-// scheduler's whim is taken for the line's doing.
+// WanProbe: numbered packets over a lab's WAN, timed by the kernel on arrival, so that neither a
+// busy receiver nor a scheduler's whim is taken for the line's doing.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,18 @@ class WanProbe {
   static constexpr std::size_t payload_bytes = 1472;  // a packet of 1500 with its headers
   static constexpr std::size_t packet_bytes = 1500;
 
-  /// Sockets in both gateways. `checksum` off: a corrupted payload arrives. `sink`: arrivals are counted, not kept.
-  static Result<WanProbe> open(lab::Sandbox& sandbox, lab::Direction direction, bool checksum = true, bool sink = false);
+  /// Sockets in both gateways. `checksum` off: a corrupted payload arrives. `sink`: arrivals are
+  /// counted, not kept.
+  static Result<WanProbe> open(lab::Sandbox& sandbox, lab::Direction direction,
+                               bool checksum = true, bool sink = false);
 
   /// Sends `count` packets, at `rate` or (0) as fast as it goes. @return the rate that was achieved
   BitsPerSecond send(std::uint32_t count, BitsPerSecond rate = {});
   /// Sends one packet.
   void send_one() { send(1); }
 
-  /// Waits until the WAN has nothing under way, then returns all that has arrived since the last call.
+  /// Waits until the WAN has nothing under way, then returns all that has arrived since the last
+  /// call.
   std::vector<Arrival> collect();
   /// Waits until the WAN has taken in all that was sent and has nothing under way.
   void settle();
@@ -41,7 +44,8 @@ class WanProbe {
   lab::WanReport report() const;
 
  private:
-  WanProbe(lab::Sandbox& sandbox, lab::Direction direction) : sandbox_(&sandbox), direction_(direction) {}
+  WanProbe(lab::Sandbox& sandbox, lab::Direction direction)
+      : sandbox_(&sandbox), direction_(direction) {}
   lab::WanReport current() const;
 
   lab::Sandbox* sandbox_;
