@@ -299,6 +299,21 @@ TEST_CASE("each version gets the options it knows, and none that it ignores or r
   }
 }
 
+TEST_CASE("the first release of a series counts as that series", "[configs][openvpn]") {
+  const OpenVpnKnobs knobs{.fast_io = true, .dco = false};
+  const OpenVpnPair first27 = written(knobs, {2, 7, 0});
+  CHECK_FALSE(mentions(first27.server, "persist-key"));
+  CHECK_FALSE(mentions(first27.server, "fast-io"));
+  const OpenVpnPair first26 = written(knobs, {2, 6, 0});
+  CHECK(mentions(first26.server, "peer-fingerprint"));
+  CHECK(mentions(first26.server, "disable-dco"));
+  CHECK(write_openvpn_pair(server(), client(), {.mode = OpenVpnMode::p2p}, {2, 6, 0}).has_value());
+  const OpenVpnPair first25 = written(knobs, {2, 5, 0});
+  CHECK(has(first25.server, "tls-version-min 1.3"));
+  CHECK(has(first25.server, "data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305"));
+  CHECK(write_openvpn_pair(server(), client(), {}, openvpn_version_min).has_value());
+}
+
 TEST_CASE("2.4 is asked for the newest TLS it has, and for no ChaCha", "[configs][openvpn]") {
   const OpenVpnPair pair = written({}, v24);
   CHECK(has(pair.server, "tls-version-min 1.3 or-highest"));

@@ -89,6 +89,8 @@ TEST_CASE("what is harmless is taken", "[configs][toml]") {
       std::string(good), with_line(1, "# a\tcomment\nsite = \"office\"  # with\ttabs"),
       with_line(1, "site = 'office'\r"), with_line(8, "connect = \"gw.example.org:5198\""),
       with_line(8, "connect = \"[2001:db8::1]:5198\""), with_line(8, "listen = \"[::]:1\""),
+      with_line(8, "connect = \"10.1.0.9:5198\""),  // the other site across the own LAN
+
       with_line(8, "listen = \"192.0.2.4:65535\""), with_line(12, "addresses = [\"10.77.0.0/31\"]"),
       with_line(12, "addresses = [\"10.77.0.1/30\", \"fd00::1/64\"]"), with_line(15, "local = []"),
       with_line(15, ""), with_line(16, "peer = [\"192.168.1.7/32\"]"),
