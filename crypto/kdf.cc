@@ -62,7 +62,7 @@ void hkdf_expand(ByteView prk, ByteView info, ByteSpan out) {
 
 void expand_label(ByteView secret, std::string_view label, ByteSpan out) {
   LT_ASSERT(label_prefix.size() + label.size() <= 255 && out.size() <= hkdf_bytes_max);
-  Writer info;
+  Writer info;  // P-23
   info.u16(static_cast<std::uint16_t>(out.size()))
       .u8(static_cast<std::uint8_t>(label_prefix.size() + label.size()))
       .append(label_prefix)

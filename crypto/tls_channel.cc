@@ -100,6 +100,7 @@ struct TlsSteps {
     SSL* const ssl = state.ssl.get();
     if (SSL_version(ssl) != TLS1_3_VERSION) return fail(not_tls_1_3());
     PublicKey shown{};
+    // P-8
     const PeerVerdict verdict = judge_peer(SSL_get0_peer_certificate(ssl), state.check, shown);
     if (verdict != PeerVerdict::pinned) return fail(refusal_of(verdict, shown));
     const unsigned char* name = nullptr;
@@ -121,7 +122,7 @@ struct TlsSteps {
 };
 
 Result<TlsChannel> TlsChannel::create(const TlsContext& context, const Options& options) {
-  if (options.peer_key == context.state_->own_key) {
+  if (options.peer_key == context.state_->own_key) {  // P-10
     return fail(
         Errc::invalid,
         "the peer's public key is our own; write the other site's public key into the config");

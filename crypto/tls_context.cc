@@ -140,6 +140,7 @@ Status set_protocol(SSL_CTX* context, bool& has_post_quantum_group) {
     bool done;
     std::string_view name;
   };
+  // P-5, P-6, P-9
   const Step steps[] = {
       {SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1, "TLS 1.3"},
       {SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1, "TLS 1.3"},
@@ -165,7 +166,7 @@ Status set_protocol(SSL_CTX* context, bool& has_post_quantum_group) {
 void set_callbacks(SSL_CTX* context) {
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   SSL_CTX_set_client_hello_cb(context, check_client_hello, nullptr);
-  // Without FAIL_IF_NO_PEER_CERT a client with no certificate would never reach verify_peer().
+  // P-7. Without FAIL_IF_NO_PEER_CERT a client with no certificate would never reach verify_peer().
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_CTX_set_cert_verify_callback(context, verify_peer, nullptr);
 }
