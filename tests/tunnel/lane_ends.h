@@ -1,0 +1,289 @@
+// A lane in the test's hands: its TUN is a socket that keeps packets apart, its peer an end that
+// has the keys and says what the test wants.
+#pragma once
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <future>
+
+#include "tests/tunnel/packet_builder.h"
+#include "tunnel/framing.h"
+#include "tunnel/lane.h"
+#include "tunnel/packing.h"
+#include "tunnel/uring_port.h"
+#include "tunnel/virtio.h"
+
+namespace lt::tunnel::testing {
+
+inline constexpr auto patience = std::chrono::seconds(20);  // for an event that must come
+
+inline Instant now() {
+  return std::chrono::steady_clock::now();
+}
+
+/// Whether `fd` has something to read before `until`.
+inline bool is_readable(int fd, Instant until) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now());
+  pollfd polled{fd, POLLIN, 0};
+  return ::poll(&polled, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0;
+}
+
+inline std::pair<Fd, Fd> socket_pair(int type) {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+struct TunPacket {
+  VnetHeader vnet;
+  std::vector<Byte> bytes;
+};
+
+/// Stands in for a TUN device: each write is a packet behind its offload header, and so is each
+/// read.
+class FakeTun {
+ public:
+  FakeTun() {
+    std::tie(lane_end_, far_end_) = socket_pair(SOCK_SEQPACKET);
+    const int room = 4 << 20;  // where root may; else what the system allows
+    for (const int fd : {lane_end_.get(), far_end_.get()}) {
+      static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room));
+    }
+  }
+
+  [[nodiscard]] int fd() const { return lane_end_.get(); }
+
+  /// What the LAN sends. @return false when the queue is full
+  [[nodiscard]] bool put(const VnetHeader& vnet, ByteView packet) const {
+    Byte raw[vnet_header_bytes];
+    store_vnet(raw, vnet);
+    std::array<iovec, 2> vectors{iovec{raw, sizeof raw},
+                                 iovec{const_cast<Byte*>(packet.data()), packet.size()}};
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = vectors.size();
+    return ::sendmsg(far_end_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+  }
+  /// The next packet that the lane delivers, if one comes before `until`.
+  [[nodiscard]] std::optional<TunPacket> take(Instant until = now() + patience) const {
+    if (!is_readable(far_end_.get(), until)) return std::nullopt;
+    std::vector<Byte> bytes(vnet_header_bytes + packet_bytes_max + 1);
+    const auto count = ::recv(far_end_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count < static_cast<ssize_t>(vnet_header_bytes)) return std::nullopt;
+    bytes.resize(static_cast<std::size_t>(count));
+    return TunPacket{load_vnet(bytes.data()), {bytes.begin() + vnet_header_bytes, bytes.end()}};
+  }
+  [[nodiscard]] bool is_empty() const { return !is_readable(far_end_.get(), now()); }
+
+ private:
+  Fd lane_end_;
+  Fd far_end_;
+};
+
+/// The header that a kernel puts in front of a super-packet of `spec`.
+inline VnetHeader super_vnet(const PacketSpec& spec, std::uint16_t gso_size) {
+  std::uint8_t type = vnet_gso_udp;
+  if (spec.protocol == tcp) {
+    type = spec.family == Family::v4 ? vnet_gso_tcp4 : vnet_gso_tcp6;
+    if ((spec.tcp_flags & cwr) != 0) type |= vnet_gso_ecn;
+  }
+  return {.flags = vnet_needs_checksum,
+          .gso_type = type,
+          .hdr_len = static_cast<std::uint16_t>(headers_bytes(spec)),
+          .gso_size = gso_size,
+          .csum_start = static_cast<std::uint16_t>(transport_offset(spec)),
+          .csum_offset = static_cast<std::uint16_t>(spec.protocol == tcp ? 16 : 6)};
+}
+inline VnetHeader partial_vnet(const PacketSpec& spec) {
+  VnetHeader header = super_vnet(spec, 0);
+  header.gso_type = vnet_gso_none;
+  header.hdr_len = 0;
+  return header;
+}
+inline PacketKind super_kind(const PacketSpec& spec) {
+  if (spec.protocol == tcp) return spec.family == Family::v4 ? PacketKind::tcp4 : PacketKind::tcp6;
+  return spec.family == Family::v4 ? PacketKind::udp4 : PacketKind::udp6;
+}
+
+/// The office's view: 10.1/16 and fd01::/64 are local, 10.2/16 and fd02::/64 the peer's.
+inline AdmissionOptions office_admission() {
+  return {.local_prefixes = {*Prefix::parse("10.1.0.0/16"), *Prefix::parse("fd01::/64")},
+          .peer_prefixes = {*Prefix::parse("10.2.0.0/16"), *Prefix::parse("fd02::/64")},
+          .tunnel_addresses = {},
+          .mtu = 1500};
+}
+inline AdmissionOptions offsite_admission() {
+  AdmissionOptions options = office_admission();
+  std::swap(options.local_prefixes, options.peer_prefixes);
+  return options;
+}
+
+/// A packet of the office to the other site, or the other way.
+inline PacketSpec to_offsite(PacketSpec spec = {}) {
+  return spec;
+}
+inline PacketSpec to_office(PacketSpec spec = {}) {
+  std::swap(spec.source, spec.destination);
+  return spec;
+}
+
+inline constexpr Byte office_secret = 0x0c;
+inline constexpr Byte offsite_secret = 0x05;
+
+inline crypto::Secret<32> secret_of(Byte fill) {
+  crypto::Secret<32> secret;
+  std::fill(secret.writable().begin(), secret.writable().end(), fill);
+  return secret;
+}
+
+inline Established established(Byte outbound, Byte inbound) {
+  Established result;
+  result.outbound = secret_of(outbound);
+  result.inbound = secret_of(inbound);
+  result.record_limit = 256 * 1024;
+  result.tun_mtu = 1500;
+  return result;
+}
+
+/// The backends of this machine. One that is missing is said aloud, never passed over in silence.
+inline std::vector<IoBackend> backends() {
+  static const bool has_uring = [] {
+    const auto port = UringPort::create();
+    if (!port) WARN("SKIPPED for io_uring: " << port.error().text());
+    return port.has_value();
+  }();
+  return has_uring ? std::vector{IoBackend::epoll, IoBackend::io_uring}
+                   : std::vector{IoBackend::epoll};
+}
+inline std::string name_of(IoBackend io) {
+  return io == IoBackend::epoll ? "epoll" : "io_uring";
+}
+
+/// A running lane of the office, and the news of its end.
+struct RunningLane {
+  FakeTun tun;
+  std::promise<void> ended;
+  std::unique_ptr<Lane> lane;
+
+  void start(Fd socket, Established keys, const AdmissionOptions& admission, LaneOptions options) {
+    options.tun_fd = tun.fd();
+    options.tun_offload = true;
+    if (options.record_bytes_max == 0) options.record_bytes_max = 256 * 1024;
+    options.on_end = [this] { ended.set_value(); };
+    auto started =
+        Lane::start(std::move(socket), std::move(keys), Admission(admission), std::move(options));
+    if (!started) FAIL(started.error().text());
+    lane = std::move(*started);
+  }
+  const LaneReport& wait_for_end() {
+    REQUIRE(ended.get_future().wait_for(patience) == std::future_status::ready);
+    REQUIRE(lane->has_ended());
+    return lane->report();
+  }
+};
+
+/// The other end of a lane, made by hand.
+class PeerByHand {
+ public:
+  explicit PeerByHand(Fd socket)
+      : socket_(std::move(socket)),
+        sealer_(*Sealer::create(secret_of(offsite_secret), {}, now())),
+        opener_(*Opener::create(secret_of(office_secret), {.key_updates_max = 1 << 20})) {}
+
+  std::vector<Byte> seal(RecordType type, ByteView payload) {
+    std::vector<Byte> record(payload.size() + record_overhead_bytes);
+    std::copy(payload.begin(), payload.end(), record.begin() + record_header_bytes);
+    REQUIRE(sealer_.seal(type, record));
+    return record;
+  }
+  void send_raw(ByteView bytes) const {
+    while (!bytes.empty()) {
+      const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (count <= 0) return;  // the lane has ended
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    }
+  }
+  void send(RecordType type, ByteView payload) { send_raw(seal(type, payload)); }
+  void step() { sealer_.ratchet(now()); }
+
+  /// The next record the lane has sent; nothing at the end of the stream or of the time. @pre it
+  /// opens
+  [[nodiscard]] std::optional<std::pair<RecordType, std::vector<Byte>>> receive(
+      Instant until = now() + patience) {
+    for (;;) {
+      const auto found = buffer_.next_record(256 * 1024);
+      REQUIRE(found);
+      if (*found) {
+        const auto opened = opener_.open((*found)->second);
+        REQUIRE(opened);
+        std::pair record{(*found)->first, std::vector<Byte>(opened->begin(), opened->end())};
+        if (record.first == RecordType::key_update) {
+          REQUIRE(record.second == std::vector<Byte>{0});
+          REQUIRE(opener_.ratchet(now()));
+        }
+        return record;
+      }
+      buffer_.make_room(record_limit_max + record_overhead_bytes);
+      if (!is_readable(socket_.get(), until)) return std::nullopt;
+      const ByteSpan space = buffer_.free_space();
+      const auto count = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
+      if (count <= 0) {
+        is_at_end_ = count == 0;
+        return std::nullopt;
+      }
+      buffer_.received(static_cast<std::size_t>(count));
+    }
+  }
+  /// The next record of that type; others are passed over.
+  [[nodiscard]] std::optional<std::vector<Byte>> receive(RecordType type,
+                                                         Instant until = now() + patience) {
+    for (;;) {
+      auto record = receive(until);
+      if (!record) return std::nullopt;
+      if (record->first == type) return std::move(record->second);
+    }
+  }
+  [[nodiscard]] bool is_at_end() const { return is_at_end_ && buffer_.held() == 0; }
+  [[nodiscard]] int fd() const { return socket_.get(); }
+  void close() { socket_.reset(); }
+  void end_sending() const { ::shutdown(socket_.get(), SHUT_WR); }
+
+ private:
+  Fd socket_;
+  Sealer sealer_;
+  Opener opener_;
+  ReceiveBuffer buffer_{receive_buffer_bytes};
+  bool is_at_end_{false};
+};
+
+/// A lane of the office whose peer is made by hand.
+struct LaneAndPeer : RunningLane {
+  PeerByHand peer;
+
+  explicit LaneAndPeer(LaneOptions options = {}, std::vector<Byte> early = {})
+      : LaneAndPeer(socket_pair(SOCK_STREAM), std::move(options), std::move(early)) {}
+  LaneAndPeer(std::pair<Fd, Fd> sockets, LaneOptions options, std::vector<Byte> early)
+      : peer(std::move(sockets.second)) {
+    Established keys = established(office_secret, offsite_secret);
+    keys.early_records = std::move(early);
+    start(std::move(sockets.first), std::move(keys), office_admission(), std::move(options));
+  }
+};
+
+inline std::vector<Byte> item(PacketMeta meta, ByteView packet) {
+  std::vector<Byte> bytes(item_header_bytes);
+  pack_item_header(std::span<Byte, item_header_bytes>(bytes.data(), item_header_bytes), meta,
+                   packet.size());
+  bytes.insert(bytes.end(), packet.begin(), packet.end());
+  return bytes;
+}
+
+inline std::vector<Byte> stamped(std::uint64_t stamp, std::size_t size = 1500) {
+  std::vector<Byte> payload(size);
+  store_be64(payload.data(), stamp);
+  return payload;
+}
+
+}  // namespace lt::tunnel::testing
