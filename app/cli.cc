@@ -391,7 +391,9 @@ void add_lab(CLI::App& app, Shell& shell) {
 // A misspelt command, found before the parser only says that one is missing.
 Status check_command(const CLI::App& app, int argc, char** argv) {
   const CLI::App* level = &app;
-  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--json") continue;
+    if (argv[i][0] == '-') return {};
     std::vector<std::string> known;
     const CLI::App* next = nullptr;
     for (const CLI::App* each : level->get_subcommands([](const CLI::App*) { return true; })) {
@@ -416,6 +418,7 @@ int run_cli(int argc, char** argv) {
   CLI::App app("linktune: a site link that tunes itself");
   app.set_version_flag("--version", LINKTUNE_VERSION);
   app.require_subcommand(1);
+  app.add_flag("--json", shell.json, "print one JSON object instead of text");
   app.failure_message(CLI::FailureMessage::simple);
   std::string level = "info";
   app.add_option("--log-level", level, "debug, info, warn or error")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();

@@ -41,9 +41,16 @@ std::vector<std::string> running_sites(const std::string& run_directory) {
   return sites;
 }
 
+// A config that is not there is a usage error like one that is wrong.
+Result<configs::LinkConfig> load_config(const std::string& path) {
+  auto config = configs::load_link_config(path);
+  if (config || config.error().code != Errc::not_found) return config;
+  return fail(Errc::invalid, path + " is not there: make a pair of configs with `linktune init --pair`");
+}
+
 Result<std::string> find_control_path(const AskOptions& options) {
   if (!options.config_path.empty()) {
-    LT_TRY(const auto config, configs::load_link_config(options.config_path));
+    LT_TRY(const auto config, load_config(options.config_path));
     return control_path(options.run_directory, config.site);
   }
   if (!options.site.empty()) return control_path(options.run_directory, options.site);
@@ -58,7 +65,7 @@ Result<std::string> find_control_path(const AskOptions& options) {
 }  // namespace
 
 Status run_up(const UpOptions& options, Log& log) {
-  LT_TRY(auto config, configs::load_link_config(options.config_path));
+  LT_TRY(auto config, load_config(options.config_path));
   LT_CHECK(apply_settings(config.knobs, options.settings));
   return run_daemon({.config = std::move(config), .run_directory = options.run_directory}, log);
 }
