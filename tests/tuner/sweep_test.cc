@@ -216,6 +216,7 @@ TEST_CASE("a bench that keeps failing stops the sweep, which says how to go on",
   REQUIRE_FALSE(result);
   CHECK(result.error().code == Errc::io);
   CHECK(result.error().what.find("3 times in a row") != std::string::npos);
+  CHECK(bench.starts.size() == 6 + 3 * 2);  // each of the three was tried once more
   CHECK(result.error().what.find("--resume") != std::string::npos);
   CHECK_FALSE(bench.is_up());
 }
