@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace lt::lab {
 
 namespace {
@@ -85,6 +87,7 @@ Offer WanModel::offer(Bytes size, Instant now) {
   waiting_bytes_ += size.value;
   counters_.packets_held += 1;
   counters_.bytes_held += size.value;
+  advance(now);  // onto a free line at once: what waits has something ahead of it, always
   return Offer::accepted;
 }
 
@@ -168,9 +171,8 @@ Fate WanModel::draw_fate() {
 }
 
 std::optional<Instant> WanModel::next_event() const {
-  if (head_ != line_) return at(head_).when;
-  if (line_ != tail_) return line_free_at_;
-  return std::nullopt;
+  LT_ASSERT(line_ == tail_ || head_ != line_);
+  return head_ == tail_ ? std::nullopt : std::optional(at(head_).when);
 }
 
 }  // namespace lt::lab

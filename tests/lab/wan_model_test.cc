@@ -193,11 +193,11 @@ TEST_CASE("setting the seed anew begins its sequence again", "[lab][model]") {
 
 TEST_CASE("bursts have the share and the mean length that were asked for", "[lab][model]") {
   const auto seed = GENERATE(1, 2, 3);
-  CAPTURE(seed);
-  constexpr double share = 0.05;
-  constexpr double length = 8;
+  const auto share = GENERATE(0.05, 0.5);
+  CAPTURE(seed, share);
+  const double length = share < 0.1 ? 8 : 4;
   constexpr int count = 50'000;
-  Line line({"burst=5%/8", "seed=" + std::to_string(seed)});
+  Line line({share < 0.1 ? "burst=5%/8" : "burst=50%/4", "seed=" + std::to_string(seed)});
   const auto fates = line.fates(count);
   // Neighbours resemble each other: the variance of a two-state chain is larger than that of a
   // coin.
@@ -327,6 +327,17 @@ TEST_CASE("following next_event alone misses no packet and is never late", "[lab
     }
   }
   CHECK_FALSE(line.model.next_event());
+}
+
+TEST_CASE("next_event knows of a packet as soon as it is offered", "[lab][model]") {
+  Line line({"rate=12mbit", "delay=2ms", "queue=1MB"});
+  CHECK_FALSE(line.model.next_event());
+  REQUIRE(line.send());
+  CHECK(line.model.next_event() == line.clock.now() + 3ms);
+  REQUIRE(line.send());
+  CHECK(line.model.next_event() == line.clock.now() + 3ms);
+  REQUIRE(line.receive_after(3ms));
+  CHECK(line.model.next_event() == line.clock.now() + 1ms);
 }
 
 TEST_CASE("what the storage cannot hold is counted apart from what the queue drops",
