@@ -70,6 +70,10 @@ Result<std::unique_ptr<Lane>> Lane::start(Fd socket, Established established, Ad
 
 Lane::~Lane() {
   stop(GoodbyeReason::shutdown);
+  wait();
+}
+
+void Lane::wait() {
   if (threads_->outbound.joinable()) threads_->outbound.join();
 }
 

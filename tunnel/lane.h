@@ -44,6 +44,8 @@ class Lane {
 
   /// Asks it to end with GOODBYE(`reason`); returns at once. @thread any
   void stop(GoodbyeReason reason);
+  /// Waits for its end, which stop() brings within LaneTimes::patience. @thread the owner's
+  void wait();
 
   /// @thread any
   [[nodiscard]] bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }

@@ -45,6 +45,7 @@ inline constexpr std::size_t handshake_bytes_max = 4096;  // 580 are needed
 inline constexpr std::size_t half_open_max = 32;
 inline constexpr std::size_t half_open_per_source_max = 4;
 inline constexpr int listen_backlog = 128;
+inline constexpr auto accept_pause = 100ms;  // while the process has no descriptor left
 
 inline constexpr auto reconnect_first = 100ms;
 inline constexpr auto reconnect_longest = 5s;

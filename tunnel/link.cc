@@ -41,6 +41,12 @@ Result<std::unique_ptr<Link>> Link::create(LinkOptions options) {
   if (!link->wake_event_.is_open()) return fail_errno(errno, "cannot make an event");
   if (link->options_.listen) {
     LT_TRY(link->listener_, listen_on(*link->options_.listen, link->options_.stream));
+    SocketAddress local;
+    local.length = sizeof local.storage;
+    if (::getsockname(link->listener_.get(), reinterpret_cast<sockaddr*>(&local.storage), &local.length) != 0) {
+      return fail_errno(errno, "cannot tell the port");
+    }
+    link->listen_port_ = local.port();
   }
   return link;
 }
@@ -63,20 +69,23 @@ Status Link::run() {
     bury_ended_lanes();
     greetings_.remove_if([](const Greeting& greeting) { return greeting.is_over; });
   }
+  listener_.reset();  // who waits in its queue is closed, too
   greetings_.clear();
   retire_lane(GoodbyeReason::shutdown);
-  const std::lock_guard lock(mutex_);
-  retired_.clear();  // each lane says its GOODBYE, two seconds at most
+  for (const auto& lane : retired_) lane->wait();  // each says its GOODBYE, all at once, two seconds at most
+  bury_ended_lanes();
   return {};
 }
 
 Status Link::serve_events() {
-  std::vector<pollfd> polled{{wake_event_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+  const bool is_accepting = std::chrono::steady_clock::now() >= accept_paused_until_;
+  std::vector<pollfd> polled{{wake_event_.get(), POLLIN, 0}, {is_accepting ? listener_.get() : -1, POLLIN, 0}};
   std::vector<Greeting*> served;
   for (Greeting& greeting : greetings_) {
     const bool wants_out = !greeting.handshake || !greeting.unsent.empty();
     polled.push_back({greeting.socket.get(), static_cast<short>(wants_out ? POLLIN | POLLOUT : POLLIN), 0});
-    if (!greeting.handshake) polled.back().events = POLLOUT;
+    // Behind the last byte of the handshake stand records: they are the lane's to read.
+    if (!greeting.handshake || greeting.handshake->is_established()) polled.back().events = POLLOUT;
     served.push_back(&greeting);
   }
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_deadline() - std::chrono::steady_clock::now());
@@ -99,15 +108,21 @@ Instant Link::next_deadline() const {
   Instant next = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   for (const Greeting& greeting : greetings_) next = std::min(next, greeting.deadline);
   if (options_.connect && !lane_ && greetings_.empty()) next = std::min(next, next_connect_);
+  if (accept_paused_until_ > std::chrono::steady_clock::now()) next = std::min(next, accept_paused_until_);
   return next;
 }
 
 // --- connections come in ---
 
+Prefix source_group(const IpAddress& source) {
+  return Prefix{source, source.family == Family::v4 ? 32U : 64U}.network();
+}
+
+// P-55
 bool Link::admits(const SocketAddress& source) const {
-  const IpAddress address = source.address();
+  const Prefix group = source_group(source.address());
   const auto from_there = std::count_if(greetings_.begin(), greetings_.end(), [&](const Greeting& greeting) {
-    return !greeting.is_over && greeting.peer.address() == address;
+    return !greeting.is_over && group.contains(greeting.peer.address());
   });
   return greetings_.size() < half_open_max && static_cast<std::size_t>(from_there) < half_open_per_source_max;
 }
@@ -118,7 +133,13 @@ void Link::accept_all() {
     peer.length = sizeof peer.storage;
     Fd socket(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.length,
                         SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket.is_open()) return;
+    if (!socket.is_open()) {
+      // Out of descriptors: the connection stays in the queue, and asking again at once would spin.
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        accept_paused_until_ = std::chrono::steady_clock::now() + accept_pause;
+      }
+      return;
+    }
     if (!admits(peer)) {
       emit(LinkEventKind::stranger, peer.text(), "too many half-open connections");
       continue;
@@ -126,7 +147,7 @@ void Link::accept_all() {
     Greeting& greeting = greetings_.emplace_back();
     greeting.socket = std::move(socket);
     greeting.peer = peer;
-    greeting.deadline = std::chrono::steady_clock::now() + knock_deadline;
+    greeting.deadline = std::chrono::steady_clock::now() + options_.times.knock;  // P-53
     begin_handshake(greeting);
   }
 }
@@ -138,21 +159,22 @@ void Link::connect_if_due(Instant now) {
   schedule_connect(now);  // the attempt after this one
   const auto addresses = resolve(*options_.connect);
   if (!addresses) return emit(LinkEventKind::connect_failed, options_.connect->text(), addresses.error().text());
-  auto socket = start_connect(addresses->front(), options_.stream);
+  const SocketAddress& address = addresses->at(connects_++ % addresses->size());  // each of a name's has its turn
+  auto socket = start_connect(address, options_.stream);
   if (!socket) return emit(LinkEventKind::connect_failed, options_.connect->text(), socket.error().text());
   Greeting& greeting = greetings_.emplace_back();
   greeting.socket = std::move(*socket);
-  greeting.peer = addresses->front();
-  greeting.deadline = now + connect_deadline;
+  greeting.peer = address;
+  greeting.deadline = now + options_.times.connect;
   greeting.is_outgoing = true;
 }
 
-// At once, then 100 ms doubling to 5 s, each with a jitter of a half.
+// P-51: at once, then 100 ms doubling to 5 s, each with a jitter of a half.
 void Link::schedule_connect(Instant now) {
   Byte random = 0;
   crypto::fill_random(ByteSpan(&random, 1));
-  backoff_ = backoff_.count() == 0 ? std::chrono::milliseconds(reconnect_first)
-                                   : std::min<std::chrono::milliseconds>(2 * backoff_, reconnect_longest);
+  backoff_ = backoff_.count() == 0 ? options_.times.reconnect_first
+                                   : std::min(2 * backoff_, options_.times.reconnect_longest);
   next_connect_ = now + backoff_ / 2 + backoff_ * random / 255;
 }
 
@@ -183,11 +205,19 @@ void Link::serve(Greeting& greeting, short events) {
   if (!greeting.handshake) {
     const auto connected = connect_result(greeting.socket.get());
     if (!connected) return fail_greeting(greeting, connected.error());
-    greeting.deadline = std::chrono::steady_clock::now() + handshake_deadline;
+    greeting.deadline = std::chrono::steady_clock::now() + options_.times.handshake;
     return begin_handshake(greeting);
   }
   if ((events & POLLOUT) != 0) flush(greeting);
-  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !greeting.is_over) receive(greeting);
+  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !greeting.is_over && !greeting.handshake->is_established()) {
+    receive(greeting);
+  }
+  finish(greeting);
+}
+
+// The lane's first byte follows the handshake's last: that one must be on its way.
+void Link::finish(Greeting& greeting) {
+  if (!greeting.is_over && greeting.handshake->is_established() && greeting.unsent.empty()) promote(greeting);
 }
 
 void Link::receive(Greeting& greeting) {
@@ -199,12 +229,11 @@ void Link::receive(Greeting& greeting) {
   const bool had_knocked = greeting.handshake->has_knocked();
   const auto taken = greeting.handshake->on_bytes(ByteView(bytes).first(static_cast<std::size_t>(count)));
   if (!had_knocked && greeting.handshake->has_knocked()) {
-    greeting.deadline = std::chrono::steady_clock::now() + handshake_deadline;
+    greeting.deadline = std::chrono::steady_clock::now() + options_.times.handshake;  // P-53
   }
   flush(greeting);  // also after a failure: the REJECT or the alert that names the reason
   if (greeting.is_over) return;
   if (!taken) return fail_greeting(greeting, taken.error());
-  if (greeting.handshake->is_established()) promote(greeting);
 }
 
 void Link::flush(Greeting& greeting) {
@@ -253,17 +282,18 @@ void Link::promote(Greeting& greeting) {
   const auto fitted = tuned && options_.on_agreed_mtu ? options_.on_agreed_mtu(mtu) : tuned;
   if (!fitted) return emit(LinkEventKind::handshake_failed, peer, fitted.error().text());
 
-  retire_lane(GoodbyeReason::replaced);
+  retire_lane(GoodbyeReason::replaced);  // P-22: GO of the new one is here
   Admission admission(options_.admission);
   admission.set_mtu(mtu);
   admission.set_outer(OuterConnection{greeting.peer.address(),
-                                      options_.listen ? options_.listen->port : greeting.peer.port()});
+                                      options_.listen ? listen_port_ : greeting.peer.port()});
   auto lane = Lane::start(std::move(greeting.socket), std::move(established), std::move(admission),
                           {.tun_fd = options_.tun_fd,
                            .tun_offload = options_.tun_offload,
                            .io = options_.io,
                            .record_bytes_max = options_.record_bytes_max,
                            .ratchet = options_.ratchet,
+                           .times = options_.times.lane,
                            .on_end = [this] {
                              const std::uint64_t one = 1;
                              [[maybe_unused]] const auto written = ::write(wake_event_.get(), &one, sizeof one);
@@ -307,7 +337,7 @@ void Link::bury_ended_lanes() {
   if (!ended) return;
   emit(LinkEventKind::lane_ended, lane_peer_, std::string(name_of(ended->end)) + ": " + ended->reason);
   const Instant now = std::chrono::steady_clock::now();
-  if (now - lane_started_ >= reconnect_reset_after) backoff_ = {};
+  if (now - lane_started_ >= options_.times.reset_after) backoff_ = {};  // P-52
   if (backoff_.count() == 0) {
     next_connect_ = now;
   } else {
@@ -368,7 +398,7 @@ LinkSnapshot Link::snapshot() const {
   const LaneState& state = lane_->state();
   add_up(*lane_, snapshot);
   snapshot.has_lane = true;
-  snapshot.is_proven = now - state.last_pong.get() <= lane_suspect_after;
+  snapshot.is_proven = now - state.last_pong.get() <= options_.times.suspect;  // P-63
   snapshot.peer = lane_peer_;
   snapshot.tun_mtu = lane_->tun_mtu();
   snapshot.congestion_control = congestion_control_of(lane_->socket_fd());

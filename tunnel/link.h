@@ -19,11 +19,13 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/ip.h"
 #include "base/result.h"
 #include "crypto/identity.h"
 #include "crypto/tls_channel.h"
 #include "tunnel/handshake.h"
 #include "tunnel/lane.h"
+#include "tunnel/limits.h"
 #include "tunnel/tcp_stream.h"
 
 namespace lt::tunnel {
@@ -43,6 +45,18 @@ struct LinkEvent {
   std::string detail;  // one sentence
 };
 
+/// The link's clocks. Turned down in tests only.
+struct LinkTimes {
+  std::chrono::milliseconds knock{knock_deadline};
+  std::chrono::milliseconds handshake{handshake_deadline};
+  std::chrono::milliseconds connect{connect_deadline};
+  std::chrono::milliseconds reconnect_first{tunnel::reconnect_first};
+  std::chrono::milliseconds reconnect_longest{tunnel::reconnect_longest};
+  std::chrono::milliseconds reset_after{reconnect_reset_after};
+  std::chrono::milliseconds suspect{lane_suspect_after};
+  LaneTimes lane;
+};
+
 struct LinkOptions {
   std::optional<Endpoint> listen;   // exactly one of the two
   std::optional<Endpoint> connect;
@@ -60,6 +74,7 @@ struct LinkOptions {
   AdmissionOptions admission;
   StreamOptions stream;
   RatchetLimits ratchet{};
+  LinkTimes times{};
 
   std::function<void(const LinkEvent&)> on_event;               // @thread the link's
   std::function<Status(std::uint32_t)> on_agreed_mtu;           // @thread the link's; before the lane starts
@@ -107,6 +122,8 @@ class Link {
 
   /// @thread any
   [[nodiscard]] LinkSnapshot snapshot() const;
+  /// The port it listens on: for port 0 in the options, the one the system chose. 0 where it connects.
+  [[nodiscard]] std::uint16_t listen_port() const { return listen_port_; }
 
  private:
   // One connection that is not a lane yet.
@@ -129,6 +146,7 @@ class Link {
   void serve(Greeting& greeting, short events);
   void begin_handshake(Greeting& greeting);
   void receive(Greeting& greeting);
+  void finish(Greeting& greeting);
   void flush(Greeting& greeting);
   void fail_greeting(Greeting& greeting, const Error& error);
   void promote(Greeting& greeting);
@@ -146,10 +164,13 @@ class Link {
   BootId boot_id_{};
   Fd wake_event_;
   Fd listener_;
+  std::uint16_t listen_port_{0};
+  Instant accept_paused_until_{};  // this process has no descriptor left
   std::atomic<bool> stopping_{false};
 
   std::list<Greeting> greetings_;
   Instant next_connect_{};
+  std::size_t connects_{0};
   std::chrono::milliseconds backoff_{0};  // 0: the next attempt is made at once
   Instant lane_started_{};
 
@@ -159,6 +180,9 @@ class Link {
   std::string lane_peer_;
   LinkSnapshot totals_;
 };
+
+/// Whose half-open connections are counted together: one IPv4 address, or one IPv6 /64, which is what a host gets.
+[[nodiscard]] Prefix source_group(const IpAddress& source);
 
 /// What both sites hash, so that a disagreement about networks shows at the handshake, not as lost packets.
 /// HMAC-SHA256 with the key "LT1 prefixes" over the sorted texts, the client's first.

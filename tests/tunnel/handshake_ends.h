@@ -136,6 +136,11 @@ struct ClientByHand {
       if (answer.empty() && is_complete) break;
       LT_CHECK(channel.feed(answer));
     }
+    return derive();
+  }
+
+  /// The secrets of both ends. @pre TLS is complete
+  Status derive() {
     REQUIRE(is_complete);
     std::array<Byte, knock_random_bytes> random{};
     std::copy_n(knock.begin() + 8, random.size(), random.begin());
@@ -157,7 +162,7 @@ struct ClientByHand {
     return hello;
   }
   [[nodiscard]] std::array<Byte, hello_bytes> good_hello() const {
-    Hello hello{.offer = an_offer()};
+    Hello hello{.offer = offer};
     hello.offer.psk_used = !psk.empty();
     return hello_with_mac(encode(hello));
   }
@@ -188,6 +193,7 @@ struct ClientByHand {
   }
 
   ByteView psk;
+  Offer offer = an_offer();
   crypto::TlsChannel channel;
   std::array<Byte, knock_bytes> knock{};
   bool is_complete{false};
