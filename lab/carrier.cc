@@ -5,7 +5,7 @@
 namespace lt::lab {
 
 Json describe(const LabState& state) {
-  return {{"schema", "linktune.lab.status/1"},
+  return {{"schema", "linktune.lab.1"},
           {"name", state.name},
           {"profile", state.profile.name},
           {"seed", state.seed},

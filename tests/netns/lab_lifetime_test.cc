@@ -208,7 +208,7 @@ TEST_CASE("a lab in the background is raised, changed, told and taken down", "[l
   LT_DEFER(use_tool({"down", name}));
   const auto status = parse_json(up.out, "up");
   REQUIRE(status);
-  CHECK((*status)["schema"] == "linktune.lab.status/1");
+  CHECK((*status)["schema"] == "linktune.lab.1");
   CHECK((*status)["running"] == true);
   CHECK((*status)["seed"] == 5);
   CHECK((*status)["directions"]["to-office"]["settings"]["loss"] == 0.01);
