@@ -9,8 +9,16 @@ namespace lt::app {
 
 Result<Iperf3Server> Iperf3Server::start(const lab::Sandbox& sandbox, lab::Host host) {
   if (!find_program("iperf3")) return fail(Errc::not_found, "iperf3 is not installed: sudo apt-get install iperf3");
-  LT_TRY(auto child, Child::start({.argv = sandbox.exec(host, {"iperf3", "-s"}), .output_path = {}}));
-  return Iperf3Server(std::move(child));
+  LT_TRY(auto folder, ScratchFolder::create("iperf3"));
+  const std::string output = folder.path() + "/server.log";
+  LT_TRY(auto child, Child::start({.argv = sandbox.exec(host, {"iperf3", "-s", "--forceflush"}), .output_path = output}));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (;;) {
+    const auto said = read_file(output, 1 << 20);
+    if (said && said->find("Server listening") != std::string::npos) return Iperf3Server(std::move(folder), std::move(child));
+    if (std::chrono::steady_clock::now() > until || !child.is_running()) return fail(Errc::timed_out, "iperf3 does not listen");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 namespace {

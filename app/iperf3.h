@@ -1,6 +1,7 @@
 // Real iperf3 between two hosts of a lab: the witness that everybody knows.
 #pragma once
 
+#include "app/scratch_folder.h"
 #include "base/process.h"
 #include "base/result.h"
 #include "base/units.h"
@@ -24,11 +25,12 @@ struct Iperf3Options {
 /// A server inside one host, as long as this object lives.
 class Iperf3Server {
  public:
-  /// @error not_found: iperf3 is not installed
+  /// Listens when it returns. @error not_found: iperf3 is not installed · timed_out: it does not listen
   [[nodiscard]] static Result<Iperf3Server> start(const lab::Sandbox& sandbox, lab::Host host);
 
  private:
-  explicit Iperf3Server(Child child) : child_(std::move(child)) {}
+  Iperf3Server(ScratchFolder folder, Child child) : folder_(std::move(folder)), child_(std::move(child)) {}
+  ScratchFolder folder_;  // holds what it prints
   Child child_;
 };
 
