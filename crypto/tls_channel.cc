@@ -63,6 +63,7 @@ struct TlsSteps {
 
   /// Hands TLS what it may still have of what waits. @return whether anything went
   static bool supply(State& state) {
+    // P-54
     const std::size_t budget = state.is_complete ? tls_bytes_max : bytes_before_authentication_max;
     const std::size_t left = budget - std::min(budget, state.handed_to_tls);
     const std::size_t count = std::min(left, state.waiting.size());
@@ -192,7 +193,12 @@ Result<bool> TlsChannel::handshake() {
     return !wants_more;
   }
   Status confirmed = TlsSteps::confirm(state);
-  if (!confirmed) return TlsSteps::break_off(state, std::move(confirmed).error());
+  if (!confirmed) {
+    // A client's Finished is ready to go: the wrong server never gets it.
+    std::vector<Byte> unsent;
+    drain(state.to_wire, unsent);
+    return TlsSteps::break_off(state, std::move(confirmed).error());
+  }
   state.is_complete = true;
   return true;
 }
@@ -250,7 +256,7 @@ Result<std::vector<Byte>> TlsChannel::leave() {
   State& state = *state_;
   LT_CHECK(TlsSteps::check_open(state));
   SSL* const ssl = state.ssl.get();
-  // SSL_has_pending also sees the header of a record that TLS began to read.
+  // P-21. SSL_has_pending also sees the header of a record that TLS began to read.
   if (SSL_pending(ssl) != 0 || SSL_has_pending(ssl) != 0 || !state.text.empty()) {
     return TlsSteps::break_off(
         state, Error{Errc::protocol, "the peer sent more through TLS than the greeting has", 0});
@@ -262,8 +268,8 @@ Result<std::vector<Byte>> TlsChannel::leave() {
   state.waiting = {};
   state.from_wire = nullptr;
   state.to_wire = nullptr;
-  state.ssl
-      .reset();  // frees, and writes nothing: SSL_shutdown would send 24 bytes into the raw stream
+  // Frees, and writes nothing: SSL_shutdown would send 24 bytes into the raw stream.
+  state.ssl.reset();
   return raw;
 }
 

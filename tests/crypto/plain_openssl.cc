@@ -14,6 +14,17 @@
 #include <catch2/catch.hpp>
 
 #include "base/handle.h"
+#include "crypto/tls_state.h"
+
+namespace lt::crypto {
+
+struct TlsContextProbe {
+  static ssl_ctx_st* ssl_context(const TlsContext& context) {
+    return context.state_->ssl_context.get();
+  }
+};
+
+}  // namespace lt::crypto
 
 namespace lt::test {
 
@@ -79,7 +90,7 @@ std::optional<CertificateFacts> read_certificate(const std::string& certificate_
   X509_digest(x509, EVP_sha256(), digest.data(), nullptr);
   facts.sha256_hex = to_hex(digest);
   facts.is_signed_by_itself = X509_verify(x509, X509_get0_pubkey(x509)) == 1;
-  facts.is_authority = X509_check_ca(x509) != 0;
+  facts.is_authority = (X509_get_extension_flags(x509) & EXFLAG_CA) != 0;
   facts.key_matches = X509_check_private_key(x509, key.get()) == 1;
   facts.is_good_now = X509_cmp_current_time(X509_get0_notBefore(x509)) < 0 &&
                       X509_cmp_current_time(X509_get0_notAfter(x509)) > 0;
@@ -182,6 +193,11 @@ StrangerKey make_stranger_key(Byte first) {
   std::size_t size = made.key.size();
   REQUIRE(EVP_PKEY_get_raw_public_key(key.get(), made.key.data(), &size) == 1);
   return made;
+}
+
+void trust_everybody_during_handshake(const crypto::TlsContext& context) {
+  SSL_CTX_set_cert_verify_callback(crypto::TlsContextProbe::ssl_context(context), trust_everybody,
+                                   nullptr);
 }
 
 PlainTls::PlainTls(const Options& options) : state_(std::make_unique<State>()) {

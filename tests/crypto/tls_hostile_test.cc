@@ -61,6 +61,23 @@ TEST_CASE("a server with another key is refused by the client, and hears so",
   CHECK_THAT(outcome.server.error, Contains("the peer does not accept our key"));
 }
 
+TEST_CASE("a wrong key that slips through the handshake is found when it is compared again",
+          "[crypto][tls][P-8]") {
+  const auto role = GENERATE(Role::client, Role::server);
+  const test::Site careless = test::make_site();
+  test::trust_everybody_during_handshake(careless.context);
+  const auto key = make_stranger_key(1);
+  const Role our_role = role == Role::client ? Role::server : Role::client;
+  PlainTls theirs({.role = role, .seed = key.seed});
+  TlsChannel ours = careless.channel(our_role, offsite().key());
+  const auto outcome = shake_hands(ours, theirs);
+  CHECK(outcome.is_theirs_complete == (role == Role::client));  // a server waits for our Finished
+  CHECK_FALSE(outcome.ours.is_complete);
+  CHECK_THAT(outcome.ours.error, Contains("the peer's key is not the one in this config"));
+  std::vector<Byte> out(32);
+  CHECK_FALSE(ours.export_keying("label", {}, out));
+}
+
 TEST_CASE("pinned keys that differ in one bit are different keys", "[crypto][tls][P-7]") {
   for (std::size_t bit = 0; bit < 256; bit += 5) {
     PublicKey near = office().key();
@@ -147,6 +164,10 @@ TEST_CASE("a peer with another application protocol, or none, is refused", "[cry
   const auto outcome = shake_hands(ours, theirs);
   CHECK_FALSE(outcome.ours.is_complete);
   CHECK_THAT(outcome.ours.error, Contains("wrong application protocol"));
+  if (role == Role::client) {  // and it is told so before it believes it is in
+    CHECK_FALSE(outcome.is_theirs_complete);
+    CHECK_THAT(theirs.failure(), Contains("no application protocol"));
+  }
 }
 
 TEST_CASE("a client that offers our protocol among others is taken", "[crypto][tls][P-6]") {
