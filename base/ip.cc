@@ -10,6 +10,7 @@
 namespace lt {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would stop there
   const std::string terminated(text);
   IpAddress address;
   if (::inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) return address;
@@ -89,6 +90,7 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
   } else if (host.find(':') != std::string_view::npos) {
     return std::nullopt;  // a bare IPv6 address: where does the port begin?
   }
+  if (host.find_first_of("[]") != std::string_view::npos) return std::nullopt;
   if (host.empty() || !port || *port == 0 || *port > 65535) return std::nullopt;
   return Endpoint{std::string(host), static_cast<std::uint16_t>(*port)};
 }

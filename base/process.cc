@@ -84,6 +84,26 @@ Result<Pipe> make_pipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
+// write() to a pipe whose reader may be gone: EPIPE, and no SIGPIPE for this program.
+ssize_t write_without_signal(int fd, std::string_view text) {
+  sigset_t pipe_signal;
+  sigset_t before;
+  ::sigemptyset(&pipe_signal);
+  ::sigaddset(&pipe_signal, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t count = ::write(fd, text.data(), text.size());
+  const int error = errno;
+  // The signal is for this thread alone, and waits: it is taken away before anybody else sees it.
+  if (count < 0 && error == EPIPE && ::sigismember(&before, SIGPIPE) == 0) {
+    const timespec at_once{};
+    while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return count;
+}
+
 // Feeds `input` and collects both outputs until all three pipes are closed.
 class Conversation {
  public:
@@ -114,7 +134,7 @@ class Conversation {
  private:
   void feed() {
     const std::string_view rest = std::string_view(options_.input).substr(fed_);
-    const auto count = ::write(in_.get(), rest.data(), rest.size());
+    const auto count = write_without_signal(in_.get(), rest);
     if (count > 0) fed_ += static_cast<std::size_t>(count);
     if ((count < 0 && errno != EAGAIN && errno != EINTR) || fed_ == options_.input.size()) in_.reset();
   }
