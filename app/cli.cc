@@ -151,7 +151,7 @@ void add_sweep(CLI::App& app, Shell& shell) {
   command->add_option("--congestion", options->congestion, "TCP_CONGESTION of the measured flows")->capture_default_str();
   command->add_option("--budget", options->budget_minutes, "minutes; no block is begun that would not end in time");
   command->add_option("--journal", options->journal, "where each trial is recorded (default: ./linktune-sweep-SEED.jsonl)");
-  command->add_flag("--resume", options->resume, "go on in that journal");
+  command->add_option("--resume", options->resume, "go on in this journal of an interrupted sweep; its settings count");
   command->add_option("--csv", options->csv_path, "also write one line a trial to this file");
   command->footer("Ctrl-C ends it cleanly and says how to go on.");
   command->callback([&shell, options] {

@@ -77,7 +77,7 @@ Result<tuner::Report> show_sweep(const lab::Sandbox& sandbox, const ScratchFolde
   options.blocks = blocks;
   options.journal_path = scratch.path() + "/sweep.jsonl";
   options.stop = stop;
-  LT_TRY(auto report, sweep_lab(sandbox, options));
+  LT_TRY(auto report, sweep_lab(sandbox, "wan", options));
   if (report.result.is_stopped) return fail(Errc::interrupted, "interrupted; nothing is left behind");
   report.result.journal_path.clear();  // it goes with the demo: no report may point to it
   return report;

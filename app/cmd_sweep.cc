@@ -7,6 +7,8 @@
 
 #include "app/lab_bench.h"
 #include "base/format.h"
+#include "base/text.h"
+#include "tuner/journal.h"
 #include "tuner/random.h"
 #include "tuner/space.h"
 
@@ -36,7 +38,8 @@ class TerminalProgress final : public tuner::Progress {
                   left / 60, left % 60);
   }
   static std::string outcome(const tuner::Unit& unit) {
-    if (!unit.sample) return "failed: " + (unit.error ? unit.error->text() : "not measured");
+    if (unit.status == tuner::UnitStatus::arm_failed) return "failed: " + unit.error->text();
+    if (!unit.sample) return "not measured, the bench failed: " + (unit.error ? unit.error->text() : "");
     const tuner::Sample& sample = *unit.sample;
     if (sample.failure) return "failed: " + sample.failure->text();
     const auto rate = [](const std::optional<BitsPerSecond>& value) {
@@ -87,37 +90,72 @@ Outcome outcome_of(const tuner::Report& report) {
 
 }  // namespace
 
-Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const tuner::SweepOptions& options) {
-  LT_TRY(const auto bench, LabBench::create(sandbox, needs_openvpn(options.arms)));
+Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line, const tuner::SweepOptions& options) {
+  LT_TRY(const auto bench, LabBench::create(sandbox, line, needs_openvpn(options.arms)));
   TerminalProgress progress;
   LT_TRY(auto result, tuner::run_sweep(*bench, options, progress));
   return tuner::make_report(std::move(result));
 }
 
-Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop) {
+namespace {
+
+// What is measured, and on which line.
+struct Job {
+  tuner::SweepOptions options;
+  std::string profile;
+  std::vector<std::string> words;
+
+  [[nodiscard]] std::string line() const {
+    return words.empty() ? profile : profile + " " + join(words, " ");
+  }
+};
+
+Result<Job> new_job(const SweepCommand& command) {
   if (command.lab_profile.empty()) {
     return fail(Errc::unsupported,
                 "a sweep between two machines is not built yet; measure in a lab: linktune sweep --lab wan");
   }
-  LT_TRY(auto arms, arms_of(command));
-  LT_CHECK(check_arms(arms));
-  const std::uint64_t seed = command.seed.value_or(tuner::fresh_seed());
-  tuner::SweepOptions options;
-  options.arms = std::move(arms);
-  options.plan.duration = std::chrono::seconds(command.seconds);
-  options.plan.omit = std::chrono::seconds(command.omit_seconds);
-  options.plan.congestion = command.congestion;
-  LT_CHECK(tuner::validate(options.plan));
-  options.seed = seed;
-  options.blocks = command.blocks;
-  if (command.budget_minutes) options.budget = std::chrono::minutes(*command.budget_minutes);
-  options.journal_path = command.journal.empty() ? format("linktune-sweep-{}.jsonl", seed) : command.journal;
-  options.resume = command.resume;
-  options.stop = stop;
+  Job job{{}, command.lab_profile, command.lab_words};
+  LT_TRY(job.options.arms, arms_of(command));
+  LT_CHECK(check_arms(job.options.arms));
+  job.options.plan.duration = std::chrono::seconds(command.seconds);
+  job.options.plan.omit = std::chrono::seconds(command.omit_seconds);
+  job.options.plan.congestion = command.congestion;
+  LT_CHECK(tuner::validate(job.options.plan));
+  job.options.seed = command.seed.value_or(tuner::fresh_seed());
+  job.options.blocks = command.blocks;
+  job.options.journal_path = command.journal.empty() ? format("linktune-sweep-{}.jsonl", job.options.seed) : command.journal;
+  return job;
+}
 
-  LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "sweep", .profile = command.lab_profile,
-                                                  .settings = command.lab_words, .seed = seed}));
-  LT_TRY(const auto report, sweep_lab(sandbox, options));
+// Arms, plan, seed, blocks and line are the journal's.
+Result<Job> resumed_job(const SweepCommand& command) {
+  LT_TRY(const auto contents, tuner::read_journal(command.resume));
+  const auto& facts = contents.header.facts;
+  const auto line = std::find_if(facts.begin(), facts.end(), [](const tuner::Fact& fact) { return fact.name == line_fact; });
+  if (line == facts.end()) return fail(Errc::invalid, command.resume + " was not measured in a lab");
+  Job job;
+  for (const std::string_view word : split(line->value, ' ')) {
+    (job.profile.empty() ? job.profile : job.words.emplace_back()) = word;
+  }
+  job.options.arms = contents.header.arms;
+  job.options.plan = contents.header.plan;
+  job.options.seed = contents.header.seed;
+  job.options.blocks = contents.header.blocks;
+  job.options.journal_path = command.resume;
+  job.options.resume = true;
+  return job;
+}
+
+}  // namespace
+
+Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop) {
+  LT_TRY(Job job, command.resume.empty() ? new_job(command) : resumed_job(command));
+  if (command.budget_minutes) job.options.budget = std::chrono::minutes(*command.budget_minutes);
+  job.options.stop = stop;
+  LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "sweep", .profile = job.profile,
+                                                  .settings = job.words, .seed = job.options.seed}));
+  LT_TRY(const auto report, sweep_lab(sandbox, job.line(), job.options));
   if (report.result.is_stopped) {
     return fail(Errc::interrupted, "interrupted; nothing is left behind. Go on with: " + report.result.how_to_resume());
   }

@@ -27,7 +27,7 @@ struct SweepCommand {
   std::string congestion{"cubic"};     // of the measured flows
   std::optional<unsigned> budget_minutes;
   std::string journal;                 // empty: ./linktune-sweep-SEED.jsonl
-  bool resume{false};
+  std::string resume;                  // go on in this journal: its arms, plan, seed, blocks and line count
   std::string csv_path;
 };
 
@@ -36,7 +36,8 @@ struct SweepCommand {
 [[nodiscard]] Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop);
 
 /// The sweep itself, in a lab that stands already. Progress goes to standard error.
-[[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const tuner::SweepOptions& options);
+[[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line,
+                                               const tuner::SweepOptions& options);
 
 /// Reports a journal again, without running anything.
 [[nodiscard]] Result<Outcome> run_replay(const std::string& journal);

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "app/control.h"
@@ -24,11 +24,12 @@ namespace {
 using configs::IoChoice;
 using configs::LinkConfig;
 
-// Keys never reach a core file or another process's debugger.
-void forbid_core_dumps() {
+// Keys never reach a core file, another process's debugger, or a log of TLS secrets.
+void guard_secrets() {
   ::prctl(PR_SET_DUMPABLE, 0);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
+  ::unsetenv("SSLKEYLOGFILE");  // newer OpenSSL can be built to obey it
 }
 
 Result<crypto::Identity> load_identity(const LinkConfig& config) {
@@ -50,10 +51,24 @@ Result<tunnel::IoBackend> choose_io(IoChoice choice, int tun_fd, Log& log) {
   return tunnel::IoBackend::epoll;
 }
 
+// A daemon that was killed leaves its device until the kernel has ended its I/O, which takes some tenths of a second
+// with io_uring: the next start waits for that instead of giving up.
+constexpr auto device_patience = std::chrono::seconds(3);
+
+Result<tunnel::TunDevice> create_device(const LinkConfig& config) {
+  const auto until = std::chrono::steady_clock::now() + device_patience;
+  for (;;) {
+    auto device = tunnel::TunDevice::create(
+        {.name = config.device, .offload = config.knobs.offload, .nonblocking = true});
+    const bool is_taken = !device && device.error().code == Errc::busy;
+    if (!is_taken || std::chrono::steady_clock::now() > until) return device;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 // The device, up and tested, without addresses.
 Result<tunnel::TunDevice> make_device(const LinkConfig& config, Log& log) {
-  LT_TRY(auto device, tunnel::TunDevice::create(
-                          {.name = config.device, .offload = config.knobs.offload, .nonblocking = true}));
+  LT_TRY(auto device, create_device(config));
   LT_TRY(const auto remarks, tunnel::bring_up({.name = config.device, .mtu = config.knobs.mtu, .queue = config.knobs.tun_queue}));
   for (const std::string& remark : remarks) log.warn("device_switch", {{"remark", remark}});
   if (const auto tested = tunnel::self_test(device); !tested) {
@@ -80,7 +95,7 @@ void log_event(Log& log, const tunnel::LinkEvent& event) {
 
 Status run_daemon(const DaemonOptions& options, Log& log) {
   const LinkConfig& config = options.config;
-  forbid_core_dumps();
+  guard_secrets();
   std::signal(SIGPIPE, SIG_IGN);
 
   LT_TRY(const auto identity, load_identity(config));

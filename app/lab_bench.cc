@@ -26,9 +26,9 @@ Result<Knobs> knobs_of(const tuner::Arm& arm) {
 Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::NativeKnobs>(arm); }
 Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::OpenVpnKnobs>(arm); }
 
-Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, bool with_openvpn) {
+Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, const std::string& line, bool with_openvpn) {
   LT_TRY(auto folder, ScratchFolder::create("sweep"));
-  std::unique_ptr<LabBench> bench(new LabBench(sandbox, std::move(folder)));
+  std::unique_ptr<LabBench> bench(new LabBench(sandbox, line, std::move(folder)));
   if (with_openvpn) {
     LT_TRY(bench->openvpn_version_, installed_openvpn_version());
     LT_TRY(bench->openvpn_keys_, OpenVpnKeys::make());
@@ -64,6 +64,11 @@ Status LabBench::start_probe_server() {
   return is_listening.get();
 }
 
+// What the machine lacks says nothing about the arm.
+static bool is_benchs_fault(const Error& error) {
+  return error.code == Errc::not_permitted || error.code == Errc::not_found || error.code == Errc::limit;
+}
+
 Result<tuner::Started> LabBench::prepare(const tuner::Arm& arm, const std::stop_token&) {
   const auto began = std::chrono::steady_clock::now();
   Status started;
@@ -74,7 +79,9 @@ Result<tuner::Started> LabBench::prepare(const tuner::Arm& arm, const std::stop_
   }
   tuner::Started result;
   result.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - began);
-  if (!started) result.failure = started.error();
+  if (started) return result;
+  if (is_benchs_fault(started.error())) return fail(started.error());
+  result.failure = started.error();
   return result;
 }
 
@@ -115,7 +122,8 @@ Status LabBench::dismantle() {
 }
 
 std::vector<tuner::Fact> LabBench::facts() const {
-  std::vector<tuner::Fact> facts{{"linktune", LINKTUNE_VERSION}, {"kernel", tuner::kernel_version()}};
+  std::vector<tuner::Fact> facts{
+      {"linktune", LINKTUNE_VERSION}, {"kernel", tuner::kernel_version()}, {std::string(line_fact), line_}};
   if (openvpn_keys_) facts.push_back({"openvpn", openvpn_version_.text()});
   return facts;
 }

@@ -19,11 +19,14 @@ namespace lt::app {
 [[nodiscard]] Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm);
 [[nodiscard]] Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm);
 
+/// The fact of a journal that names the lab's line.
+inline constexpr std::string_view line_fact = "lab";
+
 class LabBench final : public tuner::Bench {
  public:
   /// @param sandbox  outlives the bench
-  /// @error not_found: openvpn is not installed, and `with_openvpn` is set
-  static Result<std::unique_ptr<LabBench>> create(const lab::Sandbox& sandbox, bool with_openvpn);
+  /// @param line     the lab's profile and words, for the journal: a sweep is resumed on the same line only
+  static Result<std::unique_ptr<LabBench>> create(const lab::Sandbox& sandbox, const std::string& line, bool with_openvpn);
   ~LabBench() override;
 
   Result<tuner::Started> prepare(const tuner::Arm& arm, const std::stop_token& stop) override;
@@ -35,12 +38,14 @@ class LabBench final : public tuner::Bench {
   [[nodiscard]] const configs::OpenVpnVersion& openvpn_version() const { return openvpn_version_; }
 
  private:
-  LabBench(const lab::Sandbox& sandbox, ScratchFolder folder) : sandbox_(sandbox), folder_(std::move(folder)) {}
+  LabBench(const lab::Sandbox& sandbox, std::string line, ScratchFolder folder)
+      : sandbox_(sandbox), line_(std::move(line)), folder_(std::move(folder)) {}
   Status start_probe_server();
   Status start_native(const tuner::Arm& arm);
   Status start_openvpn(const tuner::Arm& arm);
 
   const lab::Sandbox& sandbox_;
+  std::string line_;
   ScratchFolder folder_;
   std::optional<OpenVpnKeys> openvpn_keys_;
   configs::OpenVpnVersion openvpn_version_;
