@@ -24,8 +24,10 @@ class RunningLink {
   };
 
   explicit RunningLink(LinkOptions options) {
-    options.tun_fd = tun.fd();
-    options.tun_offload = true;
+    if (options.tun_fd < 0) {
+      options.tun_fd = tun.fd();
+      options.tun_offload = true;
+    }
     options.on_event = [this](const LinkEvent& event) {
       const std::lock_guard lock(mutex_);
       events_.push_back({event, now()});
