@@ -70,8 +70,8 @@ Result<tuner::Report> show_sweep(const lab::Sandbox& sandbox, const ScratchFolde
                                  std::size_t blocks, const std::stop_token& stop) {
   tuner::SweepOptions options;
   options.arms = tuner::default_arms({.quick = true});
-  options.plan.duration = std::chrono::milliseconds(2000);
-  options.plan.omit = std::chrono::milliseconds(1000);
+  options.plan.duration = std::chrono::milliseconds(2500);
+  options.plan.omit = std::chrono::milliseconds(1500);
   options.plan.idle = std::chrono::milliseconds(500);
   options.seed = seed;
   options.blocks = blocks;
