@@ -88,8 +88,9 @@ class Outbound {
   // A burst of small packets, software segments of one packet, and the control records of a round.
   [[nodiscard]] std::size_t arena_bytes() const {
     return burst_small_max * (pack_copy_bytes_max + item_header_bytes + record_overhead_bytes) +
-           4 * (options_.tun_mtu + 64) + arena_reserve;
+           (pongs_per_round_max + 2) * (options_.tun_mtu + 64) + arena_reserve;  // PONGs, a PING, a GOODBYE
   }
+  static constexpr std::size_t pongs_per_round_max = 2;
   static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
 
   void post_reads();
@@ -341,7 +342,10 @@ void Outbound<Io>::add_control(RecordType type, ByteView payload, Instant now) {
 template <IoPort Io>
 void Outbound<Io>::add_due_control(Instant now) {
   if (is_sending_) return;  // the round being filled is bounded; what is due waits for the next
-  while (const auto stamp = state_.pongs_wanted.pop()) {  // P-42
+  // P-42. Counted, since PINGs may come faster than their answers are sealed: the arena has room for this many.
+  for (std::size_t i = 0; i < pongs_per_round_max; ++i) {
+    const auto stamp = state_.pongs_wanted.pop();
+    if (!stamp) break;
     store_be64(ping_.data(), *stamp);
     add_control(RecordType::pong, ping_, now);
   }

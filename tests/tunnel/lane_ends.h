@@ -262,12 +262,12 @@ class PeerByHand {
 struct LaneAndPeer : RunningLane {
   PeerByHand peer;
 
-  explicit LaneAndPeer(LaneOptions options = {}, std::vector<Byte> early = {})
-      : LaneAndPeer(socket_pair(SOCK_STREAM), std::move(options), std::move(early)) {}
-  LaneAndPeer(std::pair<Fd, Fd> sockets, LaneOptions options, std::vector<Byte> early)
+  explicit LaneAndPeer(LaneOptions options = {}, std::uint32_t tun_mtu = 1500)
+      : LaneAndPeer(socket_pair(SOCK_STREAM), std::move(options), tun_mtu) {}
+  LaneAndPeer(std::pair<Fd, Fd> sockets, LaneOptions options, std::uint32_t tun_mtu)
       : peer(std::move(sockets.second)) {
     Established keys = established(office_secret, offsite_secret);
-    keys.early_records = std::move(early);
+    keys.tun_mtu = tun_mtu;
     start(std::move(sockets.first), std::move(keys), office_admission(), std::move(options));
   }
 };

@@ -224,12 +224,12 @@ TEST_CASE("a TUN without offload gets finished packets only", "[tunnel][lane]") 
   auto [near, far] = socket_pair(SOCK_STREAM);
   PeerByHand peer(std::move(far));
   FakeTun tun;
-  auto lane = Lane::start(
-      std::move(near), established(office_secret, offsite_secret), Admission(office_admission()),
-      {.tun_fd = tun.fd(),
-       .tun_offload = false,
-       .record_bytes_max = 256 * 1024,
-       .times = {.patience = milliseconds(20)}});
+  auto lane = Lane::start(std::move(near), established(office_secret, offsite_secret),
+                          Admission(office_admission()),
+                          {.tun_fd = tun.fd(),
+                           .tun_offload = false,
+                           .record_bytes_max = 256 * 1024,
+                           .times = {.patience = milliseconds(20)}});
   REQUIRE(lane);
   PacketSpec spec = to_office();
   spec.payload = pattern(5000);
@@ -570,6 +570,39 @@ TEST_CASE("a hundred KEYUPDATE and a thousand PING are taken", "[tunnel][lane][P
   CHECK(one.tun.take());
   CHECK(one.lane->state().inbound.ratchets == 100);
   CHECK_FALSE(one.lane->has_ended());
+}
+
+TEST_CASE("PING that come faster than they can be answered cannot overrun the memory of a round",
+          "[tunnel][lane][P-43]") {
+  // Long enough to be read while they are answered, and short enough to come faster than the
+  // answers can be sealed.
+  for (const IoBackend io : backends()) {
+    INFO(testing::name_of(io));
+    LaneAndPeer one(tcp_loopback(), {.io = io}, 65'535);
+    std::vector<Byte> stream;
+    for (std::uint64_t i = 0; i < 900; ++i) {
+      const auto record = one.peer.seal(RecordType::ping, stamped(i, 6'000));
+      stream.insert(stream.end(), record.begin(), record.end());
+    }
+    one.peer.send_raw(stream);
+    std::uint64_t last = 0;
+    int pongs = 0;
+    one.peer.send(RecordType::data, item({}, build(to_office())));
+    REQUIRE(one.tun.take());  // all have been read
+    const auto before = one.lane->state().inbound.records.load();
+    CHECK(before >= 901);
+    for (bool is_over = false; !is_over;) {
+      const auto record = one.peer.receive(now() + milliseconds(300));
+      is_over = !record;
+      if (!record || record->first != RecordType::pong) continue;
+      const std::uint64_t stamp = load_be64(record->second.data());
+      if (pongs > 0) CHECK(stamp > last);
+      last = stamp;
+      ++pongs;
+    }
+    CHECK(pongs >= 1);
+    CHECK_FALSE(one.lane->has_ended());
+  }
 }
 
 TEST_CASE("records that came with the last of the handshake are the first that are delivered",
