@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <thread>
 #include <vector>
 
 #include "base/assert.h"
@@ -90,7 +91,13 @@ Result<UringPort> UringPort::create() {
 }
 
 Status UringPort::probe(int tun_fd) {
-  LT_TRY(UringPort port, create());
+  // In a thread that ends: the kernel takes a ring down on its own time and then interrupts whoever made it, so that
+  // blocking calls with a time limit fail with EINTR.
+  Status made;
+  std::thread([&made] {
+    if (const auto port = create(); !port) made = fail(port.error());
+  }).join();
+  LT_CHECK(made);
   std::array<Byte, 64> scratch{};
   std::array<iovec, 1> vectors{iovec{scratch.data(), scratch.size()}};
   // Without IOCB_NOWAIT the kernel hands each tun read to a worker thread: slower than epoll.

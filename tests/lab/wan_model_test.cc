@@ -170,7 +170,7 @@ TEST_CASE("loss of all loses all and loss of nothing loses nothing", "[lab][mode
   CHECK(count_lost(Line({"loss=0%"}).fates(1000)) == 0);
 }
 
-TEST_CASE("one seed is one fate; another seed or direction is another", "[lab][model]") {
+TEST_CASE("one seed is one fate, another seed or direction is another", "[lab][model]") {
   const auto fates = Line({"loss=10%", "burst=5%/4", "seed=9"}).fates(2000);
   CHECK(Line({"loss=10%", "burst=5%/4", "seed=9"}).fates(2000) == fates);
   CHECK(Line({"loss=10%", "burst=5%/4", "seed=10"}).fates(2000) != fates);

@@ -270,6 +270,23 @@ std::vector<Finding> check_code_words(std::span<const SourceFile> files) {
   return findings;
 }
 
+std::vector<Finding> check_test_names(std::span<const SourceFile> files) {
+  std::vector<Finding> findings;
+  for (const SourceFile& file : files) {
+    if (!is_cpp(file.path) || !file.path.starts_with("tests/")) continue;
+    const std::string_view text = file.text;
+    constexpr std::string_view opening = "TEST_CASE(";
+    for (auto at = text.find(opening); at != text.npos; at = text.find(opening, at + 1)) {
+      const auto begin = text.find_first_not_of(" \n", at + opening.size());
+      if (begin == text.npos || text[begin] != '"') continue;
+      const auto name = text.substr(begin + 1, text.find('"', begin + 1) - begin - 1);
+      const auto line = static_cast<std::size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+      if (name.find(';') != name.npos) findings.push_back({file.path, line + 1, "a semicolon hides this test from CTest: write a comma"});
+    }
+  }
+  return findings;
+}
+
 std::vector<Finding> check_readmes(std::span<const SourceFile> files) {
   const std::set<std::string> paths = paths_of(files);
   std::vector<Finding> findings;

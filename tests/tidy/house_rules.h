@@ -10,6 +10,10 @@ namespace lt::tidy {
 /// `#pragma once`.
 [[nodiscard]] std::vector<Finding> check_code_words(std::span<const SourceFile> files);
 
+/// No test's name holds a semicolon: CTest would cut the name in two there, run neither half, and call
+/// both passed.
+[[nodiscard]] std::vector<Finding> check_test_names(std::span<const SourceFile> files);
+
 /// Every folder of code has a README that names only files which exist.
 [[nodiscard]] std::vector<Finding> check_readmes(std::span<const SourceFile> files);
 

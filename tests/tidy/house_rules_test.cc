@@ -28,6 +28,13 @@ const std::string record_text =
 
 }  // namespace
 
+TEST_CASE("no test hides behind a semicolon in its name", "[tidy]") {
+  passes(check_test_names, read_tree(LINKTUNE_SOURCE_DIR));
+  const std::string named = std::string("TEST_") + "CASE(";
+  fails_once(check_test_names, {{"tests/a_test.cc", "\n" + named + "\"one; two\", \"[a]\") {}\n"}}, "semicolon");
+  passes(check_test_names, {{"tests/a_test.cc", named + "\"one, two\") { f(\";\"); }\n"}});
+}
+
 TEST_CASE("the code holds no banned word, name or call", "[tidy]") {
   passes(check_code_words, read_tree(LINKTUNE_SOURCE_DIR));
 }

@@ -200,7 +200,7 @@ TEST_CASE("the link's own connection does not come out of its own device", "[tun
   }
 }
 
-TEST_CASE("a packet above the MTU does not pass; a super-packet is judged by its segments",
+TEST_CASE("a packet above the MTU does not pass, a super-packet is judged by its segments",
           "[tunnel][admission][P-59][P-60]") {
   Admission admission(office());
   PacketSpec local;

@@ -119,7 +119,7 @@ TEST_CASE("one byte of anything is too short", "[tunnel][ip_packet]") {
   }
 }
 
-TEST_CASE("an IPv4 header length is 5 words; less is wrong, more holds options",
+TEST_CASE("an IPv4 header length is 5 words, less is wrong, more holds options",
           "[tunnel][ip_packet][P-57]") {
   PacketSpec spec;
   spec.payload = pattern(100);

@@ -745,7 +745,7 @@ TEST_CASE("at most two PING wait for their PONG, whatever the peer sends", "[tun
   CHECK(pongs == std::vector<std::uint64_t>{1, 2, 99});
 }
 
-TEST_CASE("a PONG to a PING of ours gives the round trip; any other gives nothing",
+TEST_CASE("a PONG to a PING of ours gives the round trip, any other gives nothing",
           "[tunnel][lane][P-45][P-63]") {
   LaneAndPeer one;
   const auto ping = one.peer.receive(RecordType::ping);

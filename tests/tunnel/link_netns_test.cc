@@ -394,13 +394,14 @@ TEST_CASE("TCP, UDP of every size and ping pass the link whole, whatever each en
         CHECK(echo(near, far, size));
       }
       const Within here(world.office);
-      const auto ping =
-          run_process({"ping", "-n", "-c", "3", "-i", "0.05", "-W", "10", is_v6 ? "-6" : "-4", "-I",
-                       host(true, is_v6), host(false, is_v6)});
-      REQUIRE(ping);
-      INFO(ping->out);
-      CHECK(ping->exit_code == 0);
-      CHECK(has(ping->out, "3 received, 0% packet loss"));
+      // One at a time: behind several, ping waits for the last answer two round trips only.
+      for (int i = 0; i < 3; ++i) {
+        const auto ping = run_process({"ping", "-n", "-c", "1", "-W", "10", is_v6 ? "-6" : "-4",
+                                       "-I", host(true, is_v6), host(false, is_v6)});
+        REQUIRE(ping);
+        INFO(ping->out);
+        CHECK(ping->exit_code == 0);
+      }
     }
     // The tunnel's own addresses are reached as well.
     {
@@ -520,7 +521,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "what a killed link leaves keeps its prefixes shut; the next one adopts it and takes it away",
+    "what a killed link leaves keeps its prefixes shut, the next one adopts it and takes it away",
     "[tunnel][link][netns]") {
   const World world;
   const std::string before = routing_of(world.office);

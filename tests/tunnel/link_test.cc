@@ -90,7 +90,7 @@ TEST_CASE("two links find each other, carry packets both ways and end within two
   }
 }
 
-TEST_CASE("links with the same pre-shared key join; with different ones the client knocks in vain",
+TEST_CASE("links with the same pre-shared key join, with different ones the client knocks in vain",
           "[tunnel][link][P-1][P-4]") {
   const bool is_same = GENERATE(true, false);
   LinkOptions for_server = listening();
