@@ -633,6 +633,7 @@ TEST_CASE("records that came with the last of the handshake are the first that a
     const auto second = one.tun.take();
     REQUIRE(second);
     CHECK(second->bytes == build(spec));
+    CHECK(one.lane->state().inbound.wire_bytes == whole.size());
   }
 }
 

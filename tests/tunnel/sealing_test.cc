@@ -294,6 +294,18 @@ TEST_CASE("no key ever seals more blocks than it may, its KEYUPDATE included",
   CHECK(sealer.epoch() == steps);
 }
 
+TEST_CASE("the KEYUPDATE behind the largest record still fits under the limit", "[tunnel][sealing][P-37]") {
+  constexpr std::uint64_t blocks_of_largest = record_limit_max / 16 + 1;
+  std::vector<Byte> record(record_limit_max + record_overhead_bytes);
+  // Room for two of the largest and a KEYUPDATE (2 blocks), then for one block less.
+  for (const std::uint64_t missing : {0U, 1U, 2U}) {
+    Sealer sealer = make_sealer({.blocks_max = 2 * blocks_of_largest + 2 - missing});
+    REQUIRE_FALSE(sealer.wants_ratchet(start));
+    REQUIRE(sealer.seal(RecordType::data, record));
+    CHECK(sealer.wants_ratchet(start) == (missing > 0));
+  }
+}
+
 TEST_CASE("a key steps at 120 s, give or take a tenth, drawn anew each time",
           "[tunnel][sealing][P-38]") {
   using std::chrono::milliseconds;
