@@ -273,7 +273,7 @@ std::vector<Finding> check_code_words(std::span<const SourceFile> files) {
 std::vector<Finding> check_test_names(std::span<const SourceFile> files) {
   std::vector<Finding> findings;
   for (const SourceFile& file : files) {
-    if (!is_cpp(file.path) || !file.path.starts_with("tests/")) continue;
+    if (!is_cpp(file.path) || !file.path.starts_with("tests/") || file.path == "tests/tidy/house_rules.cc") continue;
     const std::string_view text = file.text;
     constexpr std::string_view opening = "TEST_CASE(";
     for (auto at = text.find(opening); at != text.npos; at = text.find(opening, at + 1)) {
