@@ -124,7 +124,6 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
   std::copy(early_records.begin(), early_records.end(), buffer_.free_space().begin());
   buffer_.received(early_records.size());
   DirectionCounters::add(state_.inbound.wire_bytes, early_records.size());
-  DirectionCounters::add(state_.inbound.wire_bytes, early_records.size());
   walk(std::chrono::steady_clock::now());
   while (end_ == LaneEnd::running) {
     if (wants_bytes_ && !is_receiving_) receive();

@@ -49,21 +49,24 @@ class RunningLink {
   }
   [[nodiscard]] bool has_run_well() const { return status_.has_value(); }
 
-  /// The first event of that kind behind the `after` first ones; fails when none comes.
-  Event wait_for(LinkEventKind kind, std::size_t after = 0) {
+  /// The first event of that kind, with that in its detail, behind the `after` first ones. Fails
+  /// when none comes.
+  Event wait_for(LinkEventKind kind, std::size_t after = 0, const std::string& detail = {}) {
     std::unique_lock lock(mutex_);
     const auto found = [&] {
       for (std::size_t i = after; i < events_.size(); ++i) {
-        if (events_[i].event.kind == kind) return i;
+        if (events_[i].event.kind == kind && has(events_[i].event.detail, detail)) return i;
       }
       return events_.size();
     };
     changed_.wait_for(lock, patience, [&] { return found() < events_.size(); });
     if (found() == events_.size()) {
       std::string seen;
-      for (const Event& event : events_)
+      for (const Event& event : events_) {
         seen += "\n  " + std::to_string(int(event.event.kind)) + " " + event.event.detail;
-      FAIL("no event of kind " << int(kind) << " came; there were:" << seen);
+      }
+      FAIL("no event of kind " << int(kind) << " with '" << detail
+                               << "' came, there were:" << seen);
     }
     return events_[found()];
   }
