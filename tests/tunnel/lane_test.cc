@@ -799,8 +799,8 @@ TEST_CASE("a lane whose peer falls silent is given up in time, whether it can se
 
 TEST_CASE("only a record that opens keeps a lane alive, and one is enough",
           "[tunnel][lane][P-46]") {
-  LaneAndPeer one({.times = {.dead = milliseconds(300)}});
-  const Instant until = now() + milliseconds(900);
+  LaneAndPeer one({.times = {.dead = milliseconds(1000)}});
+  const Instant until = now() + milliseconds(2500);
   while (now() < until) {
     one.peer.send(RecordType::pong, stamped(0));
     static_cast<void>(one.peer.receive(now() + milliseconds(20)));
@@ -814,7 +814,7 @@ TEST_CASE("only a record that opens keeps a lane alive, and one is enough",
     static_cast<void>(one.peer.receive(now() + milliseconds(2)));
   }
   CHECK(one.wait_for_end().end == LaneEnd::dead);
-  CHECK(now() - silent < std::chrono::seconds(3));
+  CHECK(now() - silent < std::chrono::seconds(5));
 }
 
 TEST_CASE("a lane that is blocked waits, and does not spin", "[tunnel][lane]") {
@@ -831,7 +831,7 @@ TEST_CASE("a lane that is blocked waits, and does not spin", "[tunnel][lane]") {
     const Instant start = now();
     CHECK(one.wait_for_end().end == LaneEnd::dead);
     const auto waited = now() - start;
-    CHECK(processor_time() - before < waited / 2);
+    CHECK(processor_time() - before < waited / 8);
   }
 }
 

@@ -503,7 +503,7 @@ TEST_CASE("a link without a free descriptor waits for one, does not spin, and go
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   REQUIRE(is_connected);
   CHECK(heard.bytes == 0);
-  CHECK(used < milliseconds(200));
+  CHECK(used < milliseconds(40));  // a tenth of the time, in case the machine is busy
   // Descriptors are free again: whoever waited is served.
   Established keys = shake_hands_as_office(waiting);
   CHECK(keys.tun_mtu == 1500);
