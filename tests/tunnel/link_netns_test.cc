@@ -348,7 +348,17 @@ std::pair<Fd, Fd> udp_through(const World& world, bool is_v6) {
 
 std::string routing_of(const Net& net) {
   const Within here(net);
-  return routing_state();
+  const std::string state = routing_state();
+  std::string settled;
+  for (std::size_t at = 0; at < state.size();) {
+    const std::size_t end = std::min(state.find('\n', at), state.size());
+    const std::string line = state.substr(at, end - at);
+    // What the kernel itself adds while a new device's IPv6 settles is not the link's.
+    const bool is_kernels = has(line, "fe80:") || has(line, "anycast") || has(line, "multicast");
+    if (!is_kernels) settled += line + "\n";
+    at = end + 1;
+  }
+  return settled;
 }
 
 struct Pairing {
