@@ -4,23 +4,6 @@
 // gets no second, consequential one.
 #include "configs/toml_reader.h"
 
-// toml++ 3.3 asserts on some malformed texts ("[=a]"), and assumes the assertion to hold in release
-// builds. Here a failed assertion is an exception in every build; scan_row() refuses the known
-// cases before, with their line.
-namespace lt::configs {
-struct ParserGaveUp {};
-[[noreturn]] static void give_up() {
-  throw ParserGaveUp{};
-}
-}  // namespace lt::configs
-#pragma push_macro("NDEBUG")
-#undef NDEBUG
-#define TOML_ASSERT(expression) ((expression) ? void(0) : ::lt::configs::give_up())
-#define TOML_EXCEPTIONS 1
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
-#pragma pop_macro("NDEBUG")
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -29,20 +12,13 @@ struct ParserGaveUp {};
 #include "base/fd.h"
 #include "base/text.h"
 #include "configs/knob.h"
+#include "configs/toml_door.h"
 
 namespace lt::configs {
 
 namespace {
 
-struct Position {
-  std::uint32_t line{1};
-  std::uint32_t column{1};
-  friend auto operator<=>(const Position&, const Position&) = default;
-};
-
-Position position_of(const toml::source_region& region) {
-  return {region.begin.line, region.begin.column};
-}
+using Position = TomlPosition;
 
 struct Section {
   std::string_view name;  // empty: above the first section
@@ -105,19 +81,13 @@ std::string prefix_fault(std::string_view text) {
          std::to_string(address->bit_length());
 }
 
-std::string syntax_fault(std::string_view description) {
-  const bool is_twice = description.find("redefine") != std::string_view::npos;
-  return printable(description, 300) +
-         (is_twice ? "; write each key and section once"
-                   : "; write key = \"text\", key = 1500, key = true or key = [\"a\", \"b\"]");
-}
-
 class ConfigReader {
  public:
   explicit ConfigReader(std::string path) : path_(std::move(path)) {}
 
   Result<LinkConfig> read(std::string_view text) {
-    scan_bytes(text);
+    for (TomlFinding& finding : scan_toml(text, SectionLists::refused))
+      add(finding.at, std::move(finding.what));
     if (!findings_.empty()) return refuse();
     try {
       root_ = toml::parse(text, path_);
@@ -152,63 +122,6 @@ class ConfigReader {
                       std::to_string(position.column) + ": " + what);
     }
     return fail(Errc::invalid, join(lines, "\n"));
-  }
-
-  // --- bytes ---
-
-  void scan_bytes(std::string_view text) {
-    if (text.starts_with("\xef\xbb\xbf")) {
-      add(Position{1, 1}, "the file begins with a byte order mark; save it as UTF-8 without one");
-    }
-    std::uint32_t line = 1;
-    for (const std::string_view row : split(text, '\n'))
-      scan_row(row, line++);
-  }
-
-  // A tab looks like blanks and is not: inside a value it would be part of a name or path. Braces
-  // and texts over several lines are TOML, and nothing here needs them.
-  void scan_row(std::string_view row, std::uint32_t line) {
-    const auto refuse_at = [&](std::size_t i, std::string_view what) {
-      add(Position{line, static_cast<std::uint32_t>(i + 1)}, std::string(what));
-    };
-    if (trim(row).starts_with('[') && !is_header(trim(row))) {
-      refuse_at(row.find('['),
-                "this is no section; write its name in brackets and nothing else, such as [link]");
-      return;
-    }
-    char quote = 0;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const char c = row[i];
-      if (quote == 0 && c == '#') return;
-      if (c == '\t') return refuse_at(i, "there is a tab; write blanks instead");
-      if (c == '\0') return refuse_at(i, "there is a zero byte; write plain text");
-      if (quote == 0 && (c == '{' || c == '}'))
-        return refuse_at(i, "there is a brace; write a [section] and its keys below");
-      if (row.substr(i, 3) == "\"\"\"" || row.substr(i, 3) == "'''") {
-        return refuse_at(
-            i, "a text over several lines has no place here; write it in one pair of quotes");
-      }
-      if (quote == 0 && (c == '"' || c == '\'')) {
-        quote = c;
-      } else if (quote == '"' && c == '\\') {
-        ++i;
-      } else if (c == quote) {
-        quote = 0;
-      }
-    }
-  }
-
-  static bool is_header(std::string_view row) {
-    const auto end = row.find(']');
-    if (end == std::string_view::npos || end < 2) return false;
-    const std::string_view name = row.substr(1, end - 1);
-    const bool is_bare = std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '_' || c == '-' || c == '.';
-    });
-    const std::string_view rest = trim(row.substr(end + 1));
-    return is_bare && name.front() != '.' && name.back() != '.' &&
-           (rest.empty() || rest.front() == '#');
   }
 
   // --- names ---
@@ -459,7 +372,7 @@ Result<LinkConfig> parse_link_config(std::string_view text, const std::string& p
                                    std::to_string(config_bytes_max) +
                                    " bytes; this is not a site config");
   }
-  return ConfigReader(path).read(text);
+  return ConfigReader(path).read(without_sections(text, mirror_section));
 }
 
 }  // namespace lt::configs
