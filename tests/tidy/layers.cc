@@ -47,7 +47,7 @@ const std::vector<Door>& doors() {
       {"boost/asio", {"tuner/probe*", "app/control*"}},
       {"boost/system", {"tuner/probe*", "app/control*"}},
       {"boost/beast", {"app/http*"}},
-      {"sqlite3.h", {"tuner/history.cc"}},
+      {"sqlite3.h", {"tuner/history.cc", "mirror/ledger.cc"}},
       {"CLI/", {"app/cli*"}},
       {"systemd/", {"app/notify*"}},
       {"cap-ng.h", {"app/isolation*"}},
