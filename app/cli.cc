@@ -2,9 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <functional>
 #include <map>
 
+#include "app/cli_mirror.h"
+#include "app/cli_shell.h"
 #include "app/cmd_bench.h"
 #include "app/cmd_demo.h"
 #include "app/cmd_init.h"
@@ -15,20 +16,19 @@
 #include "app/cmd_up.h"
 #include "app/daemon.h"
 #include "app/interrupt.h"
-#include "app/outcome.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "configs/knob.h"
 
 namespace lt::app {
 
-namespace {
+CLI::App* add_command(CLI::App& parent, Shell& shell, const std::string& name, const std::string& about) {
+  CLI::App* command = parent.add_subcommand(name, about);
+  command->add_flag("--json", shell.json, "print one JSON object instead of text");
+  return command;
+}
 
-// What every command shares, and the one that was chosen.
-struct Shell {
-  bool json{false};
-  std::function<Result<Outcome>(Log&)> command;
-};
+namespace {
 
 int report(const Shell& shell, const Error& error) {
   if (shell.json) {
@@ -48,12 +48,6 @@ int report(const Shell& shell, const Outcome& outcome) {
     std::fputs(outcome.text.c_str(), stdout);
   }
   return outcome.exit_code;
-}
-
-CLI::App* add_command(CLI::App& parent, Shell& shell, const std::string& name, const std::string& about) {
-  CLI::App* command = parent.add_subcommand(name, about);
-  command->add_flag("--json", shell.json, "print one JSON object instead of text");
-  return command;
 }
 
 void add_run_directory(CLI::App* command, std::string& run_directory) {
@@ -432,6 +426,7 @@ int run_cli(int argc, char** argv) {
   add_probe(app, shell);
   add_sweep(app, shell);
   add_openvpn(app, shell);
+  add_mirror(app, shell);
   add_lab(app, shell);
 
   if (const auto known = check_command(app, argc, argv); !known) return report(shell, known.error());
