@@ -74,6 +74,31 @@ tl::unexpected<Error> fail_create(int error, const std::string& name) {
   }
 }
 
+Result<Fd> open_tun(const TunOptions& options) {
+  const int nonblocking = options.nonblocking ? O_NONBLOCK : 0;
+  Fd fd(::open(tun_path, O_RDWR | O_CLOEXEC | nonblocking));
+  if (!fd.is_open()) return fail_open(errno);
+  return fd;
+}
+
+// @return 0 or the errno
+int name_queue(const Fd& fd, const TunOptions& options, unsigned more_flags) {
+  ::ifreq request{};
+  std::memcpy(request.ifr_name, options.name.data(), options.name.size());
+  unsigned flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | more_flags;
+  if (options.queues > 1) flags |= IFF_MULTI_QUEUE;
+  request.ifr_flags = static_cast<short>(flags);
+  return ::ioctl(fd.get(), TUNSETIFF, &request) == 0 ? 0 : errno;
+}
+
+tl::unexpected<Error> fail_queues(int error, const TunOptions& options) {
+  return fail(Error{Errc::unsupported,
+                    "this kernel does not give the device " + options.name + " " +
+                        std::to_string(options.queues) +
+                        " queues; the link works with one lane, without an express lane",
+                    error});
+}
+
 }  // namespace
 
 Result<TunDevice> TunDevice::create(const TunOptions& options) {
@@ -82,31 +107,40 @@ Result<TunDevice> TunDevice::create(const TunOptions& options) {
                 "\"" + options.name +
                     "\" is not a device name; use 1 to 15 letters, digits, '-', '_' or '.'");
   }
-  const int nonblocking = options.nonblocking ? O_NONBLOCK : 0;
-  Fd fd(::open(tun_path, O_RDWR | O_CLOEXEC | nonblocking));
-  if (!fd.is_open()) return fail_open(errno);
-
-  ::ifreq request{};
-  std::memcpy(request.ifr_name, options.name.data(), options.name.size());
+  if (options.queues < 1 || options.queues > tun_queues_max) {
+    return fail(Errc::invalid, "a tunnel device has 1 to " + std::to_string(tun_queues_max) +
+                                   " queues, not " + std::to_string(options.queues));
+  }
+  LT_TRY(Fd first, open_tun(options));
   // EXCL: without it a device that somebody else keeps would be shared silently.
-  constexpr unsigned flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL;
-  request.ifr_flags = static_cast<short>(flags);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return fail_create(errno, options.name);
-
-  TunDevice device(std::move(fd), options.name);
+  if (const int error = name_queue(first, options, IFF_TUN_EXCL); error != 0) {
+    // A kernel before 3.8 takes the flag for a mistake.
+    if (error == EINVAL && options.queues > 1) return fail_queues(error, options);
+    return fail_create(error, options.name);
+  }
+  TunDevice device(std::move(first), options.name);
+  while (device.queue_count() < options.queues)
+    LT_CHECK(device.add_queue(options));
   if (options.offload) device.enable_offload();
   return device;
 }
 
+Status TunDevice::add_queue(const TunOptions& options) {
+  LT_TRY(Fd fd, open_tun(options));
+  if (const int error = name_queue(fd, options, 0); error != 0) return fail_queues(error, options);
+  queues_.push_back(std::move(fd));
+  return {};
+}
+
 void TunDevice::enable_offload() {
   // A kernel that knows no USO refuses the whole mask, so the known part is asked for first.
-  if (::ioctl(fd_.get(), TUNSETOFFLOAD, tun_tcp_offloads) != 0) return;
+  if (::ioctl(fd(), TUNSETOFFLOAD, tun_tcp_offloads) != 0) return;
   offload_ = true;
-  udp_offload_ = ::ioctl(fd_.get(), TUNSETOFFLOAD, tun_tcp_offloads | tun_uso4 | tun_uso6) == 0;
+  udp_offload_ = ::ioctl(fd(), TUNSETOFFLOAD, tun_tcp_offloads | tun_uso4 | tun_uso6) == 0;
 }
 
 Status TunDevice::disable_offload() {
-  if (::ioctl(fd_.get(), TUNSETOFFLOAD, 0U) != 0) {
+  if (::ioctl(fd(), TUNSETOFFLOAD, 0U) != 0) {
     return fail_errno(errno, "cannot switch the offload of " + name_ + " off");
   }
   offload_ = false;
@@ -216,20 +250,26 @@ Status write_trial(int fd, Trial trial) {
   return fail_errno(errno, "cannot write to the tunnel device");
 }
 
-}  // namespace
-
-Status self_test(const TunDevice& device) {
-  if (!device.offload()) return {};
-  LT_TRY(auto netlink, Netlink::open());
+Status try_queue(const TunDevice& device, std::size_t queue, Netlink& netlink) {
   for (const Trial& trial : make_trials(device.udp_offload())) {
     LT_TRY(const DeviceCounters before, netlink.device_counters(device.name()));
-    LT_CHECK(write_trial(device.fd(), trial));
+    LT_CHECK(write_trial(device.queue_fd(queue), trial));
     LT_TRY(const DeviceCounters after, netlink.device_counters(device.name()));
     if (after.received_packets != before.received_packets + 1 ||
         after.receive_errors != before.receive_errors) {
       return fail_trial(trial, "it was written, and lost");
     }
   }
+  return {};
+}
+
+}  // namespace
+
+Status self_test(const TunDevice& device) {
+  if (!device.offload()) return {};
+  LT_TRY(auto netlink, Netlink::open());
+  for (std::size_t queue = 0; queue < device.queue_count(); ++queue)
+    LT_CHECK(try_queue(device, queue, netlink));
   return {};
 }
 

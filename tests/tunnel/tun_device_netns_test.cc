@@ -105,6 +105,40 @@ TEST_CASE("a device can be made to block its reader", "[tunnel][tun_device][netn
   CHECK((::fcntl(device.fd(), F_GETFL) & O_NONBLOCK) == 0);
 }
 
+TEST_CASE("a device has as many queues as it is asked for, and goes with the last of them",
+          "[tunnel][tun_device][netns]") {
+  const Namespace here;
+  const std::size_t queues = GENERATE(std::size_t{1}, std::size_t{2}, tun_queues_max);
+  CAPTURE(queues);
+  {
+    const TunDevice device = create({.name = "lt0", .queues = queues});
+    CHECK(device.queue_count() == queues);
+    CHECK(device.fd() == device.queue_fd(0));
+    CHECK(device.offload());
+    CHECK(has(output_of({"ip", "-d", "link", "show", "lt0"}), "multi_queue") == (queues > 1));
+    for (std::size_t queue = 0; queue < queues; ++queue) {
+      CHECK((::fcntl(device.queue_fd(queue), F_GETFL) & O_NONBLOCK) != 0);
+      CHECK((::fcntl(device.queue_fd(queue), F_GETFD) & FD_CLOEXEC) != 0);
+      int header_bytes = 0;
+      REQUIRE(::ioctl(device.queue_fd(queue), TUNGETVNETHDRSZ, &header_bytes) == 0);
+      CHECK(header_bytes == static_cast<int>(vnet_header_bytes));
+    }
+    REQUIRE(bring_up({.name = "lt0"}));
+    const Status status = self_test(device);
+    if (!status) FAIL(status.error().text());
+    CHECK(counters_of("lt0").received_packets == queues * (device.udp_offload() ? 5 : 3));
+  }
+  CHECK_FALSE(has(output_of({"ip", "link"}), "lt0"));
+}
+
+TEST_CASE("a device of many queues whose name is taken is refused", "[tunnel][tun_device][netns]") {
+  const Namespace here;
+  const TunDevice first = create({.name = "lt0", .queues = 2});
+  const auto second = TunDevice::create({.name = "lt0", .queues = 2});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::busy);
+}
+
 TEST_CASE("a taken name is refused, whoever has it", "[tunnel][tun_device][netns]") {
   const Namespace here;
   SECTION("another link") {

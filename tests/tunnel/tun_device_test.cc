@@ -17,5 +17,13 @@ TEST_CASE("a name that no device can have is refused before the system is asked"
   CHECK(device.error().what.find("is not a device name") != std::string::npos);
 }
 
+TEST_CASE("no queue, or more than lanes can be, is refused", "[tunnel][tun_device]") {
+  const std::size_t queues = GENERATE(std::size_t{0}, tun_queues_max + 1);
+  const auto device = TunDevice::create({.name = "lt0", .queues = queues});
+  REQUIRE_FALSE(device);
+  CHECK(device.error().code == Errc::invalid);
+  CHECK(device.error().what.find("1 to 17 queues") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace lt::tunnel
