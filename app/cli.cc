@@ -108,6 +108,9 @@ void add_up(CLI::App& app, Shell& shell) {
   CLI::App* command = add_command(app, shell, "up", "keep the link up, in the foreground, until SIGTERM or Ctrl-C");
   command->add_option("--config", options->config_path, "the site's config, for example /etc/linktune/office.toml")->required();
   add_run_directory(command, options->run_directory);
+  command->add_option("--user", options->user, "whom the daemon becomes once it stands (default: linktune, else a number that is nobody's)");
+  command->add_option("--sandbox", options->sandbox, "at a system call it does not need: enforce (be killed), log, off")
+      ->check(CLI::IsMember({"enforce", "log", "off"}));
   add_settings(command, options->settings);
   command->callback([&shell, options] {
     shell.command = [options](Log& log) -> Result<Outcome> {

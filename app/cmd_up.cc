@@ -67,7 +67,11 @@ Result<std::string> find_control_path(const AskOptions& options) {
 Status run_up(const UpOptions& options, Log& log) {
   LT_TRY(auto config, load_config(options.config_path));
   LT_CHECK(apply_settings(config.knobs, options.settings));
-  return run_daemon({.config = std::move(config), .run_directory = options.run_directory}, log);
+  SandboxMode sandbox = default_sandbox_mode();
+  if (!options.sandbox.empty()) {
+    LT_TRY(sandbox, parse_sandbox_mode(options.sandbox));
+  }
+  return run_daemon({.config = std::move(config), .run_directory = options.run_directory, .user = options.user, .sandbox = sandbox}, log);
 }
 
 Result<Outcome> run_status(const AskOptions& options) {

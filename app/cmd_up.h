@@ -14,6 +14,8 @@ struct UpOptions {
   std::string config_path;
   std::string run_directory;
   std::vector<std::string> settings;  // "native.mtu=9000": override the config's knobs for this run
+  std::string user;                   // whom the daemon becomes; empty: see find_service_user()
+  std::string sandbox;                // "enforce", "log", "off"; empty: default_sandbox_mode()
 };
 
 /// Runs the link in the foreground until SIGINT, SIGTERM or `linktune down`.

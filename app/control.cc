@@ -10,8 +10,10 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
+#include <atomic>
 #include <boost/asio/write.hpp>
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <istream>
 #include <set>
@@ -93,6 +95,7 @@ struct ControlServer::State {
   Local::acceptor acceptor{context};
   asio::signal_set signals{context, SIGINT, SIGTERM};
   std::size_t clients{0};
+  bool owns_socket{true};
 
   void accept() {
     acceptor.async_accept([this](Failure failure, Local::socket socket) {
@@ -129,14 +132,42 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create(const std::string& 
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(state)));
 }
 
-ControlServer::~ControlServer() { ::unlink(state_->path.c_str()); }
+ControlServer::~ControlServer() {
+  if (state_->owns_socket) ::unlink(state_->path.c_str());
+}
+
+void ControlServer::leave_socket() { state_->owns_socket = false; }
+
+namespace {
+
+// A supervisor may send its request twice, to the process and to its group; an impatient person waits longer than this.
+constexpr std::int64_t same_request_ms = 300;
+std::atomic<std::int64_t> asked_at_ms{0};  // written by run(), read by the signal handler, which knows no object
+
+std::int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// Async-signal-safe. What the link had put into the kernel stays: it fails closed, and the next start takes it over.
+void end_at_once(int number) {
+  if (now_ms() - asked_at_ms.load() >= same_request_ms) ::_exit(128 + number);
+}
+
+}  // namespace
 
 void ControlServer::run() {
   state_->signals.async_wait([this](Failure failure, int) {
-    if (!failure) state_->context.stop();
+    if (failure) return;
+    state_->context.stop();
   });
   state_->accept();
   state_->context.run();
+  // Whoever asks once more while things are taken down is not to wait.
+  asked_at_ms = now_ms();
+  state_->signals.clear();
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, end_at_once);
 }
 
 void ControlServer::stop() { state_->context.stop(); }

@@ -21,14 +21,18 @@ inline constexpr auto client_deadline = std::chrono::seconds(5);
 /// Where the daemon of `site` listens: RUN_DIRECTORY/SITE.sock.
 [[nodiscard]] std::string control_path(const std::string& run_directory, const std::string& site);
 
-/// Serves the control socket and ends on SIGINT or SIGTERM. @thread the one that calls run()
+/// Serves the control socket and ends on SIGINT or SIGTERM; a second one of those ends the process at once, and so does
+/// one that comes while the daemon takes things down. @thread the one that calls run()
 class ControlServer {
  public:
   using Answer = std::function<Json(const std::string& request)>;
 
   /// @error busy: another daemon answers there · not_permitted, io: the directory or socket cannot be made
   static Result<std::unique_ptr<ControlServer>> create(const std::string& path, Answer answer);
-  ~ControlServer();  // removes the socket
+  ~ControlServer();  // removes the socket, unless it was left
+
+  /// Somebody else will remove the socket: this process may not be able to.
+  void leave_socket();
 
   /// Serves until a signal comes or stop() is called.
   void run();

@@ -1,14 +1,18 @@
 #include "app/daemon.h"
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
-#include <csignal>
+#include <atomic>
 #include <cstdlib>
 #include <thread>
 
 #include "app/control.h"
+#include "app/keeper.h"
 #include "app/link_json.h"
+#include "app/notify.h"
+#include "app/route_guard.h"
+#include "app/warm_up.h"
+#include "base/defer.h"
 #include "crypto/identity.h"
 #include "crypto/kdf.h"
 #include "crypto/tls_channel.h"
@@ -24,22 +28,34 @@ namespace {
 using configs::IoChoice;
 using configs::LinkConfig;
 
-// Keys never reach a core file, another process's debugger, or a log of TLS secrets.
-void guard_secrets() {
-  ::prctl(PR_SET_DUMPABLE, 0);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::unsetenv("SSLKEYLOGFILE");  // newer OpenSSL can be built to obey it
+// A service manager hands keys over in a folder of this one service's; what lies there goes before the config's path.
+std::string credential_or(const char* name, const std::string& path) {
+  const char* const folder = ::secure_getenv("CREDENTIALS_DIRECTORY");
+  const std::string handed = folder == nullptr ? "" : std::string(folder) + "/" + name;
+  return !handed.empty() && ::access(handed.c_str(), F_OK) == 0 ? handed : path;
 }
 
-Result<crypto::Identity> load_identity(const LinkConfig& config) {
-  LT_TRY(auto identity, crypto::Identity::load(config.key_path));
+// All that stays of the keys: the private one lives on in OpenSSL's locked pages only.
+struct Keys {
+  crypto::PublicKey own;
+  crypto::TlsContext tls;
+  std::optional<crypto::Secret<32>> psk;
+};
+
+Result<Keys> load_keys(const LinkConfig& config) {
+  const std::string path = credential_or("key", config.key_path);
+  LT_TRY(const auto identity, crypto::Identity::load(path));
   if (config.public_key && !crypto::equal_constant_time(*config.public_key, identity.public_key())) {
-    return fail(Errc::invalid, config.key_path + " is not the key of this config (it is " +
+    return fail(Errc::invalid, path + " is not the key of this config (it is " +
                                    crypto::public_key_text(identity.public_key()) +
                                    "): put back the right file, or correct public_key");
   }
-  return identity;
+  LT_TRY(auto tls, crypto::TlsContext::create(identity));
+  std::optional<crypto::Secret<32>> psk;
+  if (config.psk_path) {
+    LT_TRY(psk, crypto::load_psk(credential_or("psk", *config.psk_path)));
+  }
+  return Keys{identity.public_key(), std::move(tls), std::move(psk)};
 }
 
 Result<tunnel::IoBackend> choose_io(IoChoice choice, int tun_fd, Log& log) {
@@ -93,43 +109,77 @@ void log_event(Log& log, const tunnel::LinkEvent& event) {
 
 }  // namespace
 
+namespace {
+
+// From all privileges to none. @return whether files are restricted, too
+Result<bool> give_up_privileges(const ServiceUser& user, SandboxMode sandbox, std::atomic<Stage>& stage, Log& log) {
+  LT_CHECK(warm_up_tls());
+  if (const auto locked = lock_memory(); !locked) log.warn("memory_not_locked", {{"why", locked.error().text()}});
+  stage = Stage::memory_guarded;
+  LT_CHECK(become(user));
+  if (!user.is_own()) log.warn("keeps_root", {{"why", "there is no user linktune, and no other could be taken: `useradd --system linktune`"}});
+  stage = Stage::user_changed;
+  LT_CHECK(drop_capabilities());
+  stage = Stage::without_capabilities;
+  bool restricted = false;
+  if (sandbox == SandboxMode::enforce) {
+    LT_TRY(restricted, restrict_files());
+  }
+  LT_CHECK(close_sandbox(sandbox));
+  if (sandbox == SandboxMode::enforce) stage = Stage::sandboxed;
+  return restricted;
+}
+
+}  // namespace
+
 Status run_daemon(const DaemonOptions& options, Log& log) {
   const LinkConfig& config = options.config;
-  guard_secrets();
-  std::signal(SIGPIPE, SIG_IGN);
+  std::atomic<Stage> stage{Stage::starting};
+  clear_surroundings();
+  forbid_dumps();
 
-  LT_TRY(const auto identity, load_identity(config));
-  LT_TRY(const auto tls, crypto::TlsContext::create(identity));
-  std::optional<crypto::Secret<32>> psk;
-  if (config.psk_path) {
-    LT_TRY(psk, crypto::load_psk(*config.psk_path));
-  }
+  LT_TRY(const auto user, find_service_user(options.user));
+  tunnel::StreamOptions stream{.congestion_control = config.knobs.congestion_control,
+                               .notsent_lowat = config.knobs.notsent_lowat,
+                               .mark = tunnel::outer_mark};  // unmarked, it would follow the routes of its own link
+  const std::string socket_path = control_path(options.run_directory, config.site);
+  LT_TRY(const auto keeper, Keeper::start({.routes = {.device = config.device,
+                                                      .tunnel_addresses = config.tunnel_addresses,
+                                                      .peer_prefixes = config.peer_prefixes,
+                                                      .bypass_user = user.is_own() ? std::optional(user.uid) : std::nullopt},
+                                           .stream = stream,
+                                           .mtu_max = config.knobs.mtu,
+                                           .control_path = socket_path,
+                                           .sandbox = options.sandbox}));
+  stream.make_socket = [&keeper](Family family) { return keeper->make_socket(family); };
+  // Beyond this point no process is made.
+
+  LT_TRY(auto keys, load_keys(config));
+  stage = Stage::configured;
   // Beyond this point no key file is read.
 
   tunnel::Link* running = nullptr;
   std::function<Json()> status;
   ControlServer* server = nullptr;
-  LT_TRY(const auto control, ControlServer::create(control_path(options.run_directory, config.site), [&](const std::string& request) -> Json {
+  LT_TRY(const auto control, ControlServer::create(socket_path, [&](const std::string& request) -> Json {
     if (request == "status" && running != nullptr) return status();
     if (request == "stop") server->stop();
     if (request == "stop" || request == "ping") return {{"schema", "linktune.answer.1"}, {"answer", "yes"}};
     return {{"schema", "linktune.error.1"}, {"error", "unknown request"}};
   }));
   server = control.get();
+  std::atomic<bool> leaves_traces{false};
+  LT_DEFER(if (!leaves_traces) keeper->finish());
 
   LT_TRY(auto device, make_device(config, log));
   LT_TRY(const auto io, choose_io(config.knobs.io, device.fd(), log));
-  // Unmarked, the link's own packets would follow the routes that it is about to make.
-  const tunnel::StreamOptions stream{.congestion_control = config.knobs.congestion_control,
-                                     .notsent_lowat = config.knobs.notsent_lowat,
-                                     .mark = tunnel::outer_mark};
   LT_TRY(const auto link, tunnel::Link::create(
       {.listen = config.listen,
        .connect = config.connect,
-       .tls = &tls,
-       .own_key = identity.public_key(),
+       .tls = &keys.tls,
+       .own_key = keys.own,
        .peer_key = config.peer_public_key,
-       .psk = std::move(psk),
+       .psk = std::move(keys.psk),
        .tun_fd = device.fd(),
        .tun_offload = device.offload(),
        .io = io,
@@ -141,28 +191,43 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
                      .mtu = config.knobs.mtu},
        .stream = stream,
        .on_event = [&log](const tunnel::LinkEvent& event) { log_event(log, event); },
-       .on_agreed_mtu = [&config](std::uint32_t mtu) -> Status {
-         LT_TRY(auto netlink, tunnel::Netlink::open());
-         return netlink.set_mtu(config.device, mtu);
-       }}));
-  LT_TRY(const auto routes, tunnel::SiteRoutes::install({.device = config.device,
-                                                         .tunnel_addresses = config.tunnel_addresses,
-                                                         .peer_prefixes = config.peer_prefixes}));
+       .on_agreed_mtu = [&keeper](std::uint32_t mtu) { return keeper->set_mtu(mtu); }}));
+  LT_CHECK(keeper->install());
+  stage = Stage::listening;
   // Beyond this point the far prefixes lead into the link or nowhere.
 
+  LT_TRY(const bool files_restricted, give_up_privileges(user, options.sandbox, stage, log));
+  control->leave_socket();
+  // Beyond this point there is no privilege, and only now is anybody spoken to.
+
+  Error mishap;
+  LT_TRY(const auto guard, RouteGuard::start(config.device, *keeper, log, [&](Error error) {
+    mishap = std::move(error);
+    leaves_traces = true;  // rules and unreachable routes: nothing leaves in clear until the next start
+    server->stop();
+  }));
   running = link.get();
-  status = [&] { return status_json(config, link->snapshot(), io, device.offload()); };
+  status = [&] {
+    Json json = status_json(config, link->snapshot(), io, device.offload());
+    json["sandbox"] = sandbox_json(stage, user, files_restricted);
+    return json;
+  };
   log.info("started", {{"site", config.site}, {"device", config.device},
                        {"io", io == tunnel::IoBackend::io_uring ? "io_uring" : "epoll"},
-                       {"offload", device.offload() ? "on" : "off"}});
+                       {"offload", device.offload() ? "on" : "off"},
+                       {"stage", name_of(stage)}, {"user", user.name}});
   Status ended;
   std::thread runner([&] {
     ended = link->run();
     server->stop();
   });
-  control->run();
+  {
+    const Notifier notifier("the link of " + config.site + " is being kept", [&] { static_cast<void>(link->snapshot()); });
+    control->run();
+  }
   link->stop();
   runner.join();
+  if (leaves_traces) return fail(mishap);
   log.info("stopped", {{"site", config.site}});
   return ended;
 }

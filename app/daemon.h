@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "app/privileges.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "configs/link_config.h"
@@ -15,6 +16,8 @@ inline constexpr const char* default_run_directory = "/run/linktune";
 struct DaemonOptions {
   configs::LinkConfig config;
   std::string run_directory{default_run_directory};
+  std::string user;  // whom it becomes; empty: see find_service_user()
+  SandboxMode sandbox{default_sandbox_mode()};
 };
 
 /// Keeps the link of `options.config` until SIGINT, SIGTERM or `linktune down`.

@@ -62,6 +62,16 @@ Json status_json(const configs::LinkConfig& config, const tunnel::LinkSnapshot& 
   return status;
 }
 
+Json sandbox_json(Stage stage, const ServiceUser& user, bool files_restricted) {
+  Json json{{"stage", std::string(name_of(stage))}, {"user", user.name}, {"files_restricted", files_restricted}};
+  const auto report = inspect_privileges();
+  json["capabilities"] = report ? Json(format("{:#x}", report->capabilities)) : Json();
+  json["no_new_privileges"] = report ? Json(report->no_new_privileges) : Json();
+  json["system_calls_filtered"] = report ? Json(report->filtered) : Json();
+  json["threads"] = report ? Json(report->threads) : Json();
+  return json;
+}
+
 std::string status_text(const Json& status) {
   const std::string state = status.value("state", "unknown");
   std::string text = format("{} is {}", status.value("site", "this site"), state);
@@ -83,6 +93,13 @@ std::string status_text(const Json& status) {
   }
   text += format("  sessions {}, failed handshakes {}, strangers {}\n", status["sessions"].get<std::uint64_t>(),
                       status["handshake_failures"].get<std::uint64_t>(), status["strangers"].get<std::uint64_t>());
+  if (status.contains("sandbox") && status["sandbox"]["capabilities"].is_string()) {
+    const Json& sandbox = status["sandbox"];
+    const auto capabilities = sandbox["capabilities"].get<std::string>();
+    text += format("  {}, as {}, capabilities {}, system calls {}\n", sandbox["stage"].get<std::string>(),
+                   sandbox["user"].get<std::string>(), capabilities == "0x0" ? "none" : capabilities,
+                   sandbox["system_calls_filtered"].get<bool>() ? "filtered" : "not filtered");
+  }
   if (state != "up" && status["last_failure"].is_string()) {
     text += "  last failure: " + status["last_failure"].get<std::string>() + "\n";
   }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "app/privileges.h"
 #include "base/json.h"
 #include "configs/link_config.h"
 #include "tunnel/link.h"
@@ -16,6 +17,9 @@ namespace lt::app {
 ///   "listening"   no session; this site waits for the other one
 [[nodiscard]] Json status_json(const configs::LinkConfig& config, const tunnel::LinkSnapshot& snapshot,
                                tunnel::IoBackend io, bool offload);
+
+/// What the daemon has given up, asked of the kernel now: stage, user, capabilities, filter.
+[[nodiscard]] Json sandbox_json(Stage stage, const ServiceUser& user, bool files_restricted);
 
 [[nodiscard]] std::string status_text(const Json& status);
 

@@ -4,6 +4,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -204,6 +206,13 @@ std::uint32_t u32_of(const ::nlattr* attribute) {
   return attribute == nullptr ? 0 : ::nla_get_u32(attribute);
 }
 
+std::optional<std::uint32_t> user_of(const ::nlattr* attribute) {
+  ::fib_rule_uid_range range{};
+  if (attribute == nullptr || ::nla_len(attribute) != static_cast<int>(sizeof range)) return std::nullopt;
+  std::memcpy(&range, ::nla_data(attribute), sizeof range);
+  return range.start == range.end ? std::optional(range.start) : std::nullopt;
+}
+
 // @return nothing when the attribute's size is not the family's
 std::optional<Prefix> prefix_of(int family, const ::nlattr* attribute, unsigned length) {
   Prefix prefix;
@@ -223,9 +232,16 @@ bool is_gone(const Status& status) {
          error == EAFNOSUPPORT;
 }
 
-Status or_there_already(Status status) {
-  if (!status && status.error().sys_errno == EEXIST) return {};
-  return status;
+// Whether it was missing.
+Result<bool> or_there_already(const Status& status) {
+  if (status) return true;
+  if (status.error().sys_errno == EEXIST) return false;
+  return fail(status.error());
+}
+
+Status ignoring_which(const Result<bool>& added) {
+  if (!added) return fail(added.error());
+  return {};
 }
 
 Status or_gone(Status status) {
@@ -315,6 +331,24 @@ Status set_number(::nl_sock* socket, unsigned index, int attribute, std::uint32_
 
 }  // namespace
 
+Result<bool> Netlink::is_up(const std::string& device) {
+  LT_TRY(const unsigned index, index_of(device));
+  ::ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  const Message message(::nlmsg_alloc_simple(RTM_GETLINK, 0));
+  const std::string what = "cannot look at the device " + device;
+  if (!message || ::nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0) {
+    return fail_errno(ENOMEM, what);
+  }
+  bool up = false;
+  LT_CHECK(request(socket_.get(), message, what, [&](::nlmsghdr* answer) {
+    ::ifinfomsg found{};
+    std::memcpy(&found, ::nlmsg_data(answer), sizeof found);
+    up = (found.ifi_flags & IFF_UP) != 0;
+  }));
+  return up;
+}
+
 Status Netlink::set_up(const std::string& device) {
   LT_TRY(const unsigned index, index_of(device));
   return set_flags(socket_.get(), index, true, "cannot take the device " + device + " up");
@@ -356,11 +390,15 @@ Request address_request(int type, int flags, unsigned index, const Prefix& addre
 
 }  // namespace
 
-Status Netlink::add_address(const std::string& device, const Prefix& address) {
+Result<bool> Netlink::put_address(const std::string& device, const Prefix& address) {
   LT_TRY(const unsigned index, index_of(device));
   return or_there_already(
       address_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address)
           .send(socket_.get(), "cannot give " + address.text() + " to " + device));
+}
+
+Status Netlink::add_address(const std::string& device, const Prefix& address) {
+  return ignoring_which(put_address(device, address));
 }
 
 Status Netlink::remove_address(const std::string& device, const Prefix& address) {
@@ -411,7 +449,8 @@ Result<std::vector<LinkRule>> Netlink::link_rules() {
       rules.push_back({.preference = u32_of(find(FRA_PRIORITY)),
                        .prefix = *prefix,
                        .mark = u32_of(find(FRA_FWMARK)),
-                       .mark_mask = u32_of(find(FRA_FWMASK))});
+                       .mark_mask = u32_of(find(FRA_FWMASK)),
+                       .user = user_of(find(FRA_UID_RANGE))});
     };
     ::fib_rule_hdr header{};
     header.family = static_cast<std::uint8_t>(family);
@@ -463,6 +502,10 @@ Request rule_request(int type, int flags, const LinkRule& rule) {
   Request request(type, flags, header);
   request.u32(FRA_PRIORITY, rule.preference).u32(FRA_TABLE, table).u8(FRA_PROTOCOL, route_protocol);
   request.u32(FRA_FWMARK, rule.mark).u32(FRA_FWMASK, rule.mark_mask);
+  if (rule.user) {
+    const ::fib_rule_uid_range range{.start = *rule.user, .end = *rule.user};
+    request.bytes(FRA_UID_RANGE, ByteView(reinterpret_cast<const Byte*>(&range), sizeof range));
+  }
   if (!bypass) request.bytes(FRA_DST, rule.prefix.address.raw());
   return request;
 }
@@ -500,6 +543,10 @@ std::string route_text(const LinkRoute& route) {
 }  // namespace
 
 Status Netlink::add_rule(const LinkRule& rule) {
+  return ignoring_which(put_rule(rule));
+}
+
+Result<bool> Netlink::put_rule(const LinkRule& rule) {
   return or_there_already(rule_request(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule)
                               .send(socket_.get(), "cannot add " + rule_text(rule)));
 }
@@ -510,6 +557,10 @@ Status Netlink::remove_rule(const LinkRule& rule) {
 }
 
 Status Netlink::add_route(const LinkRoute& route) {
+  return ignoring_which(put_route(route));
+}
+
+Result<bool> Netlink::put_route(const LinkRoute& route) {
   return or_there_already(route_request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route)
                               .send(socket_.get(), "cannot add " + route_text(route)));
 }
@@ -539,18 +590,19 @@ constexpr Switch switches[] = {
     {"ipv6", "addr_gen_mode", "1"},
 };
 
-// @return a sentence when the switch stands otherwise and cannot be set
-std::optional<std::string> set_switch(const std::string& device, const Switch& one) {
+// @return whether it stood otherwise and was set
+// @error  it stands otherwise and cannot be set
+Result<bool> set_switch(const std::string& device, const Switch& one) {
   const std::string path =
       "/proc/sys/net/" + std::string(one.family) + "/conf/" + device + "/" + one.name;
   const auto present = read_file(path, 64);
-  if (!present && present.error().sys_errno == ENOENT) return std::nullopt;  // no IPv6 here
-  if (present && trim(*present) == one.value) return std::nullopt;
+  if (!present && present.error().sys_errno == ENOENT) return false;  // no IPv6 here
+  if (present && trim(*present) == one.value) return false;
   const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.is_open() && ::write(fd.get(), one.value, std::strlen(one.value)) > 0) return std::nullopt;
+  if (fd.is_open() && ::write(fd.get(), one.value, std::strlen(one.value)) > 0) return true;
   const int error = errno;
-  return path + " should be " + one.value + " and cannot be set (" + std::strerror(error) +
-         "); set it by sysctl.d";
+  return fail(Errc::not_permitted, path + " should be " + one.value + " and cannot be set (" + std::strerror(error) +
+                                       "); set it by sysctl.d");
 }
 
 }  // namespace
@@ -561,10 +613,83 @@ Result<std::vector<std::string>> bring_up(const DeviceOptions& options) {
   LT_CHECK(netlink.set_queue(options.name, options.queue));
   std::vector<std::string> notes;
   for (const Switch& one : switches) {
-    if (auto note = set_switch(options.name, one)) notes.push_back(std::move(*note));
+    if (const auto set = set_switch(options.name, one); !set) notes.push_back(set.error().what);
   }
   LT_CHECK(netlink.set_up(options.name));
   return notes;
+}
+
+// ---- What others take away
+// ----------------------------------------------------------------------------------------
+
+Result<NetworkWatch> NetworkWatch::open(const std::string& device) {
+  const unsigned index = ::if_nametoindex(device.c_str());
+  if (index == 0) return fail(Errc::not_found, "there is no network device named " + device);
+  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  ::sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (!fd.is_open() || ::bind(fd.get(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address) != 0) {
+    return fail_errno(errno, "cannot listen to the kernel's routing");
+  }
+  for (const int group : {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_RULE,
+                          RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF}) {
+    if (::setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
+      return fail_errno(errno, "cannot listen to the kernel's routing");
+    }
+  }
+  return NetworkWatch(std::move(fd), index);
+}
+
+NetworkWatch::News NetworkWatch::read() {
+  News news;
+  alignas(::nlmsghdr) std::array<Byte, 16384> room;
+  for (;;) {
+    const ssize_t count = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    if (count < 0 && errno == ENOBUFS) {  // more was said than the socket held
+      news.is_missing_something = true;
+      continue;
+    }
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return news;
+    auto* header = reinterpret_cast<::nlmsghdr*>(room.data());
+    for (int left = static_cast<int>(count); ::nlmsg_ok(header, left) != 0; header = ::nlmsg_next(header, &left)) {
+      judge(header, news);
+    }
+  }
+}
+
+// What concerns this link. What we put back ourselves comes as RTM_NEW..., which is no news but for the device.
+void NetworkWatch::judge(const void* message, News& news) const {
+  auto* const header = static_cast<::nlmsghdr*>(const_cast<void*>(message));
+  const auto body = [&]<class Body>(Body empty) {
+    if (::nlmsg_datalen(header) >= static_cast<int>(sizeof empty)) {
+      std::memcpy(&empty, ::nlmsg_data(header), sizeof empty);
+    }
+    return empty;
+  };
+  const auto is_ours = [&](int index) { return static_cast<unsigned>(index) == index_; };
+  switch (header->nlmsg_type) {
+    case RTM_DELLINK:
+      news.is_device_gone |= is_ours(body(::ifinfomsg{}).ifi_index);
+      break;
+    case RTM_NEWLINK: {
+      const auto link = body(::ifinfomsg{});
+      news.is_missing_something |= is_ours(link.ifi_index) && (link.ifi_flags & IFF_UP) == 0;
+      break;
+    }
+    case RTM_DELADDR:
+      news.is_missing_something |= is_ours(static_cast<int>(body(::ifaddrmsg{}).ifa_index));
+      break;
+    case RTM_DELROUTE:
+      news.is_missing_something |= body(::rtmsg{}).rtm_protocol == route_protocol;
+      break;
+    case RTM_DELRULE:
+    case RTM_NEWNETCONF:
+      news.is_missing_something = true;
+      break;
+    default:
+      break;
+  }
 }
 
 // ---- Routes of a site
@@ -591,10 +716,19 @@ LinkRule bypass_rule(const std::string& device, Family family) {
           .mark_mask = outer_mark_mask};
 }
 
-// Whether `rule` bears the tag of `device`, whichever prefix it is for.
+LinkRule user_rule(const std::string& device, Family family, std::uint32_t user) {
+  return {.preference = bypass_preference,
+          .prefix = {{family, {}}, 0},
+          .mark = tag_of(device),
+          .mark_mask = 0,
+          .user = user};
+}
+
+// Whether `rule` bears the tag of `device`, whichever prefix or user it is for.
 bool is_of(const LinkRule& rule, const std::string& device) {
   const Family family = rule.prefix.address.family;
-  return rule == prefix_rule(device, rule.prefix) || rule == bypass_rule(device, family);
+  return rule == prefix_rule(device, rule.prefix) || rule == bypass_rule(device, family) ||
+         (rule.user && rule == user_rule(device, family, *rule.user));
 }
 
 template <class T>
@@ -637,7 +771,11 @@ SiteRoutes::SiteRoutes(Netlink netlink, SiteRoutesOptions options)
   const unsigned index = ::if_nametoindex(device_.c_str());
   for (const Prefix& prefix : options.peer_prefixes) {
     const LinkRule bypass = bypass_rule(device_, prefix.address.family);
-    if (!holds(rules_, bypass)) rules_.insert(rules_.begin(), bypass);
+    if (!holds(rules_, bypass)) {
+      rules_.insert(rules_.begin(), bypass);
+      if (options.bypass_user)
+        rules_.insert(rules_.begin(), user_rule(device_, prefix.address.family, *options.bypass_user));
+    }
     rules_.push_back(prefix_rule(device_, prefix));
     routes_.push_back({prefix, 0});
     routes_.push_back({prefix, index});
@@ -662,9 +800,7 @@ Result<SiteRoutes> SiteRoutes::install(const SiteRoutesOptions& options) {
 
   SiteRoutes routes(std::move(netlink), options);
   if (auto adopted = routes.adopt_left_overs(); !adopted) {
-    routes.addresses_.clear();  // nothing was added: there is nothing to take back
-    routes.rules_.clear();
-    routes.routes_.clear();
+    routes.leave();  // nothing was added: there is nothing to take back
     return fail(std::move(adopted).error());
   }
   LT_CHECK(routes.apply());
@@ -714,6 +850,38 @@ Status SiteRoutes::apply() {
   for (const LinkRoute& route : routes_)
     LT_CHECK(netlink_.add_route(route));
   return {};
+}
+
+void SiteRoutes::leave() {
+  addresses_.clear();
+  rules_.clear();
+  routes_.clear();
+}
+
+Result<PutBack> SiteRoutes::put_back() {
+  PutBack put;
+  LT_TRY(const bool is_up, netlink_.is_up(device_));
+  if (!is_up) {
+    LT_CHECK(netlink_.set_up(device_));
+    put.device = true;
+  }
+  for (const Switch& one : switches) {
+    // One that cannot be set was said at the start.
+    if (const auto set = set_switch(device_, one); set && *set) ++put.switches;
+  }
+  for (const Prefix& address : addresses_) {
+    LT_TRY(const bool was_missing, netlink_.put_address(device_, address));
+    put.addresses += was_missing ? 1U : 0U;
+  }
+  for (const LinkRule& rule : rules_) {
+    LT_TRY(const bool was_missing, netlink_.put_rule(rule));
+    put.rules += was_missing ? 1U : 0U;
+  }
+  for (const LinkRoute& route : routes_) {
+    LT_TRY(const bool was_missing, netlink_.put_route(route));
+    put.routes += was_missing ? 1U : 0U;
+  }
+  return put;
 }
 
 void SiteRoutes::remove() noexcept {

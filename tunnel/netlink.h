@@ -7,7 +7,10 @@
 //   - a rule of preference 5198, before `main`: no more-specific route of DHCP or of a hand pulls
 //   traffic out of the link;
 // and for the whole link a rule of preference 5197: sockets marked 0x5198 look into `main`, so the
-// link's own connection never enters the link. All of it carries protocol 198.
+// link's own connection never enters the link. Where the daemon runs as a user of its own, a second
+// rule of that preference says the same of all that user's sockets: those cannot be marked without
+// a privilege, and the questions to the resolver are among them (security.md D12). All of it
+// carries protocol 198.
 //
 // Whose is a left-over? A killed link leaves its rules and its unreachable routes (on purpose: fail
 // closed). Several links of one box share table, preferences and protocol, so each rule carries the
@@ -18,10 +21,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/fd.h"
 #include "base/ip.h"
 #include "base/result.h"
 #include "base/units.h"
@@ -58,6 +63,7 @@ struct LinkRule {
   Prefix prefix;          // of a bypass rule only the family counts
   std::uint32_t mark{0};  // with the owner's tag in the bits outside `mark_mask`
   std::uint32_t mark_mask{0};
+  std::optional<std::uint32_t> user{};  // of a bypass rule: this user's sockets, whatever their mark
 
   friend bool operator==(const LinkRule&, const LinkRule&) = default;
 };
@@ -108,9 +114,15 @@ class Netlink {
     void operator()(::nl_sock* socket) const;
   };
   using Socket = std::unique_ptr<::nl_sock, Freed>;
+  friend class SiteRoutes;
   explicit Netlink(Socket socket);
 
   [[nodiscard]] Result<unsigned> index_of(const std::string& device);
+  [[nodiscard]] Result<bool> is_up(const std::string& device);
+  // As add_...(): @return whether it was missing
+  [[nodiscard]] Result<bool> put_address(const std::string& device, const Prefix& address);
+  [[nodiscard]] Result<bool> put_rule(const LinkRule& rule);
+  [[nodiscard]] Result<bool> put_route(const LinkRoute& route);
 
   Socket socket_;
 };
@@ -118,6 +130,40 @@ class Netlink {
 /// The addresses of this machine, without loopback: which prefixes are ours, whether the peer's
 /// endpoint is ourselves.
 [[nodiscard]] Result<std::vector<IpAddress>> local_addresses();
+
+/// What was missing and has been put back. (unit: pieces)
+struct PutBack {
+  unsigned addresses{0};
+  unsigned rules{0};
+  unsigned routes{0};
+  unsigned switches{0};  // of /proc/sys
+  bool device{false};    // it was down
+
+  [[nodiscard]] unsigned total() const { return addresses + rules + routes + switches + (device ? 1U : 0U); }
+};
+
+/// Hears of what others take away from a link: its device, addresses, rules and routes. Needs no privilege.
+/// @thread one
+class NetworkWatch {
+ public:
+  /// @param device  exists
+  [[nodiscard]] static Result<NetworkWatch> open(const std::string& device);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  struct News {
+    bool is_missing_something{false};  // look, and put back; also when the kernel had more to say than was kept
+    bool is_device_gone{false};
+  };
+  /// What was said since the last call; does not wait.
+  [[nodiscard]] News read();
+
+ private:
+  NetworkWatch(Fd fd, unsigned index) : fd_(std::move(fd)), index_(index) {}
+  void judge(const void* header, News& news) const;
+
+  Fd fd_;
+  unsigned index_;
+};
 
 struct DeviceOptions {
   std::string name;
@@ -140,6 +186,8 @@ struct SiteRoutesOptions {
   std::string device;                    // exists and is up
   std::vector<Prefix> tunnel_addresses;  // own addresses in the tunnel
   std::vector<Prefix> peer_prefixes;     // networks, without host bits
+  // A user whose sockets are all the link's own: never root, never one that others share.
+  std::optional<std::uint32_t> bypass_user{};
 };
 
 /// Addresses, routes and rules of one link, from install() until the object goes. Idempotent over
@@ -160,6 +208,11 @@ class SiteRoutes {
   /// Puts back what an administrator has removed, or the kernel when the device was down for a
   /// moment (security.md D-13). @pre the device is up
   [[nodiscard]] Status restore() { return apply(); }
+  /// Looks at everything of the link, the device's switches and its being up included, and puts back what is missing.
+  /// @error not_found: the device is gone
+  [[nodiscard]] Result<PutBack> put_back();
+  /// Lets go: nothing is removed when the object goes.
+  void leave();
 
  private:
   SiteRoutes(Netlink netlink, SiteRoutesOptions options);

@@ -119,11 +119,17 @@ Result<Fd> listen_on(const Endpoint& endpoint, const StreamOptions& options) {
   return fd;
 }
 
-Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options) {
-  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<Fd> make_outer_socket(Family family, const StreamOptions& options) {
+  Fd fd(::socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.is_open()) return fail_errno(errno, "cannot make a socket");
   LT_CHECK(set_mark(fd.get(), options.mark));
   LT_CHECK(set_congestion_control(fd.get(), options.congestion_control));
+  return fd;
+}
+
+Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options) {
+  const Family family = address.storage.ss_family == AF_INET ? Family::v4 : Family::v6;
+  LT_TRY(Fd fd, options.make_socket ? options.make_socket(family) : make_outer_socket(family, options));
   if (::connect(fd.get(), address.raw(), address.length) != 0 && errno != EINPROGRESS) {
     return fail_errno(errno, "cannot connect to " + address.text());
   }

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct StreamOptions {
   std::string congestion_control;  // TCP_CONGESTION; empty: the system's default
   Bytes notsent_lowat{0};          // TCP_NOTSENT_LOWAT; 0: the system's default
   std::uint32_t mark{0};           // SO_MARK; 0: none
+  // Who makes the sockets of start_connect(), where this process may not set mark and congestion control itself.
+  // Empty: make_outer_socket(). @thread any that connects
+  std::function<Result<Fd>(Family)> make_socket{};
 };
 
 /// Resolves `endpoint`; numeric hosts ask nobody. Waits for the resolver. @error unreachable: the name is unknown
@@ -40,6 +44,11 @@ struct StreamOptions {
 
 /// A listening socket. @error busy: the port is taken · not_permitted: a port below 1024 without the right
 [[nodiscard]] Result<Fd> listen_on(const Endpoint& endpoint, const StreamOptions& options);
+
+/// A socket for start_connect(), with mark and congestion control set: both may need CAP_NET_ADMIN, the second where
+/// the system's list (tcp_allowed_congestion_control) lacks it.
+/// @error not_permitted · not_found: the kernel lacks the congestion control, and the sentence names those it has
+[[nodiscard]] Result<Fd> make_outer_socket(Family family, const StreamOptions& options);
 
 /// A connection on its way: nonblocking, writable once connect_result() may be asked.
 [[nodiscard]] Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options);

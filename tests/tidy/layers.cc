@@ -50,8 +50,8 @@ const std::vector<Door>& doors() {
       {"sqlite3.h", {"tuner/history.cc", "mirror/ledger.cc"}},
       {"CLI/", {"app/cli*"}},
       {"systemd/", {"app/notify*"}},
-      {"cap-ng.h", {"app/isolation*"}},
-      {"seccomp.h", {"app/isolation*"}},
+      {"cap-ng.h", {"app/privileges*"}},
+      {"seccomp.h", {"app/privileges*"}},
       {"nftables/", {"app/firewall*"}},
   };
   return table;
@@ -65,7 +65,8 @@ bool is_system(std::string_view header) {
   }
   static const Names known{"dirent.h",  "dlfcn.h",  "endian.h",  "errno.h",    "fcntl.h",
                            "fnmatch.h", "getopt.h", "grp.h",     "glob.h",     "ifaddrs.h",
-                           "limits.h",  "locale.h", "netdb.h",   "poll.h",     "pthread.h",
+                           "limits.h",  "locale.h", "netdb.h",    "nss.h",
+                             "poll.h",     "pthread.h",
                            "pwd.h",     "sched.h",  "signal.h",  "spawn.h",    "stdio.h",
                            "stdlib.h",  "string.h", "strings.h", "syslog.h",   "termios.h",
                            "time.h",    "unistd.h", "cpuid.h",   "immintrin.h"};
