@@ -44,11 +44,7 @@ Result<Launch> prepare(const Argv& argv) {
   return launch;
 }
 
-struct Streams {
-  int in;
-  int out;
-  int err;
-};
+using Streams = Child::Streams;
 
 [[noreturn]] void become(const Launch& launch, const Streams& streams, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -211,6 +207,12 @@ Result<Child> Child::start(const Options& options) {
   const Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!in.is_open() || !out.is_open()) return fail_errno(errno, "cannot open " + path);
   LT_TRY(const pid_t pid, spawn(launch, {in.get(), out.get(), out.get()}));
+  return Child(pid);
+}
+
+Result<Child> Child::start(const Argv& argv, const Streams& streams) {
+  LT_TRY(const Launch launch, prepare(argv));
+  LT_TRY(const pid_t pid, spawn(launch, streams));
   return Child(pid);
 }
 

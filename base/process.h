@@ -47,6 +47,14 @@ class Child {
   };
   static Result<Child> start(const Options& options);
 
+  /// The descriptors that become a child's standard streams; they stay the caller's.
+  struct Streams {
+    int in;
+    int out;
+    int err;
+  };
+  static Result<Child> start(const Argv& argv, const Streams& streams);
+
   Child() = default;
   Child(Child&& other) noexcept
       : pid_(std::exchange(other.pid_, -1)), exit_code_(std::exchange(other.exit_code_, {})) {}
