@@ -16,7 +16,7 @@ struct RowOf {
   Knob knob;
   Field field;
 };
-using NativeRow = RowOf<NativeKnobs, std::uint32_t, bool, std::string, Bytes, Packets, IoChoice>;
+using NativeRow = RowOf<NativeKnobs, std::uint32_t, bool, std::string, Bytes, Packets, IoChoice, AeadChoice>;
 using OpenVpnRow =
     RowOf<OpenVpnKnobs, std::uint32_t, bool, Packets, std::optional<std::uint32_t>,
           std::optional<Packets>, std::optional<Bytes>, OpenVpnProto, OpenVpnMode, OpenVpnCipher>;
@@ -103,6 +103,15 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .source = "expressvpn/lightway#123 (same speed, half a core less); igorls/meshguard#33 "
                 "(disabled in containers)"},
      &NativeKnobs::io},
+    {{.name = "native.aead",
+      .type = KnobType::choice,
+      .scale = Scale::choice,
+      .choices = {"automatic", "openssl", "ipsec_mb"},
+      .sweep = {"ipsec_mb", "openssl"},
+      .why = "who computes AES-256-GCM; automatic takes intel-ipsec-mb where the processor has VAES "
+             "with AVX-512. Both make the same bytes, so the sites need not agree",
+      .source = "measured: `./run bench micro` (docs/adr/0017-two-aead-backends.md)"},
+     &NativeKnobs::aead},
 });
 
 constexpr auto openvpn_rows = std::to_array<OpenVpnRow>({

@@ -16,6 +16,7 @@
 namespace lt::configs {
 
 enum class IoChoice : std::uint8_t { automatic, io_uring, epoll };
+enum class AeadChoice : std::uint8_t { automatic, openssl, ipsec_mb };
 
 /// The tunable part of a native link. Each field is a row of the knob table (knob.h), which holds
 /// its range, default, reason and source.
@@ -27,6 +28,7 @@ struct NativeKnobs {
   Packets tun_queue{128};                   // txqueuelen of the tun device
   Bytes record_size{256_KiB};               // most plaintext put into one record
   IoChoice io{IoChoice::automatic};         // how the data plane does I/O
+  AeadChoice aead{AeadChoice::automatic};   // who computes AES-GCM
 
   friend bool operator==(const NativeKnobs&, const NativeKnobs&) = default;
 };

@@ -15,7 +15,46 @@ void Aead::FreeContext::operator()(evp_cipher_ctx_st* context) const {
   EVP_CIPHER_CTX_free(context);
 }
 
-Result<Aead> Aead::create(const Secret<aead_key_bytes>& key) {
+std::string_view name_of(AeadBackend backend) {
+  switch (backend) {
+    case AeadBackend::automatic:
+      return "automatic";
+    case AeadBackend::openssl:
+      return "openssl";
+    case AeadBackend::ipsec_mb:
+      return "ipsec_mb";
+  }
+  return "";
+}
+
+Result<AeadBackend> resolve(AeadBackend wanted) {
+  const IpsecMbSupport& support = ipsec_mb_support();
+  switch (wanted) {
+    case AeadBackend::automatic:
+      return support.is_fast ? AeadBackend::ipsec_mb : AeadBackend::openssl;
+    case AeadBackend::ipsec_mb:
+      if (support.is_usable) return wanted;
+      return fail(Errc::unsupported, "aead = \"ipsec_mb\" is not possible here: " +
+                                         support.why_not + "; write aead = \"automatic\"");
+    case AeadBackend::openssl:
+      return wanted;
+  }
+  return wanted;
+}
+
+Result<Aead> Aead::create(const Secret<aead_key_bytes>& key, AeadBackend backend) {
+  LT_TRY(const AeadBackend chosen, resolve(backend));
+  if (chosen == AeadBackend::ipsec_mb) {
+    Aead aead(IpsecMbKey::create());
+    aead.rekey(key);
+    return aead;
+  }
+  LT_TRY(Aead aead, create_openssl());
+  aead.rekey(key);
+  return aead;
+}
+
+Result<Aead> Aead::create_openssl() {
   Context sealing(EVP_CIPHER_CTX_new());
   Context opening(EVP_CIPHER_CTX_new());
   if (sealing == nullptr || opening == nullptr) {
@@ -27,12 +66,11 @@ Result<Aead> Aead::create(const Secret<aead_key_bytes>& key) {
       EVP_DecryptInit_ex2(opening.get(), cipher, nullptr, nullptr, nullptr) != 1) {
     return fail_openssl(Errc::unsupported, "OpenSSL does not start AES-256-GCM");
   }
-  Aead aead(std::move(sealing), std::move(opening));
-  aead.rekey(key);
-  return aead;
+  return Aead(std::move(sealing), std::move(opening));
 }
 
 void Aead::rekey(const Secret<aead_key_bytes>& key) {
+  if (fast_ != nullptr) return fast_->rekey(key);
   const Byte* const bytes = key.reveal().data();
   LT_ASSERT(EVP_EncryptInit_ex2(sealing_.get(), nullptr, bytes, nullptr, nullptr) == 1);
   LT_ASSERT(EVP_DecryptInit_ex2(opening_.get(), nullptr, bytes, nullptr, nullptr) == 1);
@@ -41,6 +79,7 @@ void Aead::rekey(const Secret<aead_key_bytes>& key) {
 void Aead::seal(std::span<const Byte, aead_nonce_bytes> nonce, ByteView aad, ByteSpan text,
                 std::span<Byte, aead_tag_bytes> tag) {
   LT_ASSERT(text.size() <= aead_text_bytes_max && aad.size() <= aead_text_bytes_max);
+  if (fast_ != nullptr) return fast_->seal(nonce, aad, text, tag);
   EVP_CIPHER_CTX* const context = sealing_.get();
   int written = 0;
   LT_ASSERT(EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1);
@@ -57,6 +96,7 @@ void Aead::seal(std::span<const Byte, aead_nonce_bytes> nonce, ByteView aad, Byt
 bool Aead::open(std::span<const Byte, aead_nonce_bytes> nonce, ByteView aad, ByteSpan text,
                 std::span<const Byte, aead_tag_bytes> tag) {
   LT_ASSERT(text.size() <= aead_text_bytes_max && aad.size() <= aead_text_bytes_max);
+  if (fast_ != nullptr) return fast_->open(nonce, aad, text, tag);
   EVP_CIPHER_CTX* const context = opening_.get();
   int written = 0;
   LT_ASSERT(EVP_DecryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1);

@@ -2,7 +2,7 @@
 // labels. Only what our programs need. There is no compiler for them in the build and no loader in
 // the package: a program of ours is a function, next to the code that says the same in C++.
 // Source: Linux Documentation/bpf/standardization/instruction-set.rst; ADR
-// docs/adr/0015-steering-by-ebpf.md.
+// docs/adr/0016-steering-by-ebpf.md.
 #pragma once
 
 #include <linux/bpf.h>

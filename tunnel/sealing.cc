@@ -22,9 +22,10 @@ KeyChain::KeyChain(crypto::Secret<32> secret, crypto::Aead aead, std::uint64_t r
   load();
 }
 
-Result<KeyChain> KeyChain::create(crypto::Secret<32> first, std::uint64_t records_max) {
+Result<KeyChain> KeyChain::create(crypto::Secret<32> first, std::uint64_t records_max,
+                                  crypto::AeadBackend backend) {
   const crypto::Secret<32> no_key;
-  LT_TRY(auto aead, crypto::Aead::create(no_key));
+  LT_TRY(auto aead, crypto::Aead::create(no_key, backend));
   return KeyChain(std::move(first), std::move(aead), records_max);
 }
 
@@ -60,8 +61,9 @@ Sealer::Sealer(KeyChain keys, RatchetLimits limits, Instant now)
   start_key(now);
 }
 
-Result<Sealer> Sealer::create(crypto::Secret<32> first, RatchetLimits limits, Instant now) {
-  LT_TRY(auto keys, KeyChain::create(std::move(first), limits.records_max));
+Result<Sealer> Sealer::create(crypto::Secret<32> first, RatchetLimits limits, Instant now,
+                              crypto::AeadBackend backend) {
+  LT_TRY(auto keys, KeyChain::create(std::move(first), limits.records_max, backend));
   return Sealer(std::move(keys), limits, now);
 }
 
@@ -98,9 +100,10 @@ void Sealer::start_key(Instant now) {
   step_at_ = now + limits_.age_max / 10 * 9 + limits_.age_max / 5 * drawn / 255;  // P-38
 }
 
-Result<Opener> Opener::create(crypto::Secret<32> first, RatchetLimits limits) {
+Result<Opener> Opener::create(crypto::Secret<32> first, RatchetLimits limits,
+                              crypto::AeadBackend backend) {
   LT_ASSERT(limits.key_updates_max > 0);
-  LT_TRY(auto keys, KeyChain::create(std::move(first), limits.records_max));
+  LT_TRY(auto keys, KeyChain::create(std::move(first), limits.records_max, backend));
   return Opener(std::move(keys), limits);
 }
 

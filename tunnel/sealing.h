@@ -43,7 +43,8 @@ class SealedRecord {
 class KeyChain {
  public:
   /// @param records_max  a key is used for no more records than this
-  static Result<KeyChain> create(crypto::Secret<32> first, std::uint64_t records_max);
+  static Result<KeyChain> create(crypto::Secret<32> first, std::uint64_t records_max,
+                                 crypto::AeadBackend backend);
 
   [[nodiscard]] crypto::Aead& aead() { return aead_; }
   /// Whether this key has been used for all the records it may be.
@@ -69,7 +70,8 @@ class KeyChain {
 /// @thread outbound only
 class Sealer {
  public:
-  static Result<Sealer> create(crypto::Secret<32> first, RatchetLimits limits, Instant now);
+  static Result<Sealer> create(crypto::Secret<32> first, RatchetLimits limits, Instant now,
+                               crypto::AeadBackend backend = crypto::AeadBackend::automatic);
 
   /// Seals `record` in place: 8 bytes for the header, the plaintext, 16 bytes for the tag.
   /// @return the record on its way to the WAN
@@ -97,7 +99,8 @@ class Sealer {
 /// @thread inbound only
 class Opener {
  public:
-  static Result<Opener> create(crypto::Secret<32> first, RatchetLimits limits = {});
+  static Result<Opener> create(crypto::Secret<32> first, RatchetLimits limits = {},
+                               crypto::AeadBackend backend = crypto::AeadBackend::automatic);
 
   /// Opens `record` (header, ciphertext, tag) in place.
   /// @return the plaintext inside `record`

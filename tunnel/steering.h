@@ -13,7 +13,7 @@
 // Threads: one thread writes. Each entry is an aligned 32-bit word, written and read at once, and
 // entries do not depend on each other, so the kernel may look at any moment.
 //
-// Needs Linux >= 5.5 and, at attach only, CAP_BPF (or root). ADR docs/adr/0015-steering-by-ebpf.md.
+// Needs Linux >= 5.5 and, at attach only, CAP_BPF (or root). ADR docs/adr/0016-steering-by-ebpf.md.
 #pragma once
 
 #include <array>

@@ -48,12 +48,13 @@ TEST_CASE("every field of both structs has a row", "[configs][knob]") {
                      .notsent_lowat = 128_KiB,
                      .tun_queue = Packets{64},
                      .record_size = 68_KiB,
-                     .io = IoChoice::epoll};
+                     .io = IoChoice::epoll,
+                     .aead = AeadChoice::openssl};
   NativeKnobs native_copy;
   for (const auto& [name, text] : describe(native))
     REQUIRE(set_knob(native_copy, name, text).has_value());
   CHECK(native_copy == native);
-  CHECK(describe_changes(native).size() == 7);
+  CHECK(describe_changes(native).size() == 8);
 
   OpenVpnKnobs openvpn{.proto = OpenVpnProto::tcp,
                        .mode = OpenVpnMode::p2p,

@@ -45,7 +45,8 @@ TEST_CASE("a config comes back from its own text", "[configs][toml]") {
                     .notsent_lowat = Bytes{131073},
                     .tun_queue = Packets{64},
                     .record_size = 1_MiB,
-                    .io = IoChoice::io_uring};
+                    .io = IoChoice::io_uring,
+                    .aead = AeadChoice::ipsec_mb};
   }
   REQUIRE(validate(config).has_value());
   const std::string text = write_link_config(config);

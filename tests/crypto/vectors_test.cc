@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "crypto/aead.h"
 #include "crypto/kdf.h"
+#include "tests/crypto/aead_backends.h"
 #include "tests/crypto/plain_openssl.h"
 
 namespace lt::crypto {
@@ -45,11 +46,12 @@ std::vector<Byte> bytes_of(const std::string& hex) {
 struct GcmCase {
   std::vector<Byte> key, iv, aad, plain, sealed, tag;
   bool must_fail = false;
+  AeadBackend backend = AeadBackend::openssl;
 };
 
 /// NIST's "response" format: name = value lines, a blank line ends a case, [name = value] lines
 /// head a group.
-std::vector<GcmCase> parse_rsp(const std::string& text) {
+std::vector<GcmCase> parse_rsp(const std::string& text, AeadBackend backend) {
   std::vector<GcmCase> cases;
   std::map<std::string, std::string> fields;
   bool must_fail = false;
@@ -61,7 +63,8 @@ std::vector<GcmCase> parse_rsp(const std::string& text) {
                        .plain = bytes_of(fields["PT"]),
                        .sealed = bytes_of(fields.at("CT")),
                        .tag = bytes_of(fields.at("Tag")),
-                       .must_fail = must_fail});
+                       .must_fail = must_fail,
+                       .backend = backend});
     }
     fields.clear();
     must_fail = false;
@@ -79,8 +82,8 @@ std::vector<GcmCase> parse_rsp(const std::string& text) {
 }
 
 Aead aead_of(const GcmCase& one) {
-  auto aead =
-      Aead::create(Secret<32>::copy_of(std::span<const Byte, 32>(one.key.data(), aead_key_bytes)));
+  auto aead = Aead::create(
+      Secret<32>::copy_of(std::span<const Byte, 32>(one.key.data(), aead_key_bytes)), one.backend);
   REQUIRE(aead);
   return std::move(*aead);
 }
@@ -122,9 +125,12 @@ bool judges_short_tag_as_given(const GcmCase& one) {
 
 TEST_CASE("NIST's 375 decryption cases with our lengths open or fail as they must",
           "[crypto][aead][vectors]") {
+  const AeadBackend backend = GENERATE(from_range(test::aead_backends()));
+  CAPTURE(name_of(backend));
   const auto cases =
       parse_rsp(text_of(vectors + "nist_gcmDecrypt256_iv96_tag128.rsp",
-                        "ed303646dfdf1adca0df239d2b3841454fa2db1f3d426bc3e7561c0492aadbe9"));
+                        "ed303646dfdf1adca0df239d2b3841454fa2db1f3d426bc3e7561c0492aadbe9"),
+                backend);
   REQUIRE(cases.size() == 375);
   CHECK(std::count_if(cases.begin(), cases.end(), [](auto& one) { return one.must_fail; }) == 191);
   CHECK(std::count_if(cases.begin(), cases.end(), opens_as_given) == 375);
@@ -132,9 +138,12 @@ TEST_CASE("NIST's 375 decryption cases with our lengths open or fail as they mus
 
 TEST_CASE("NIST's 375 encryption cases with our lengths seal to the given bytes",
           "[crypto][aead][vectors]") {
+  const AeadBackend backend = GENERATE(from_range(test::aead_backends()));
+  CAPTURE(name_of(backend));
   const auto cases =
       parse_rsp(text_of(vectors + "nist_gcmEncryptExtIV256_iv96_tag128.rsp",
-                        "89f0739b071e50f0258b23e38b29052e87e081479e591f95567426a9a80facfc"));
+                        "89f0739b071e50f0258b23e38b29052e87e081479e591f95567426a9a80facfc"),
+                backend);
   REQUIRE(cases.size() == 375);
   CHECK(std::count_if(cases.begin(), cases.end(), seals_as_given) == 375);
   CHECK(std::count_if(cases.begin(), cases.end(), opens_as_given) == 375);
@@ -142,11 +151,16 @@ TEST_CASE("NIST's 375 encryption cases with our lengths seal to the given bytes"
 
 TEST_CASE("all cases of NIST's full files that have a 96-bit IV come out right",
           "[crypto][aead][vectors]") {
-  const auto opening = parse_rsp(debian_text(
-      "gcmDecrypt256.rsp", "ed318735a517d5a85c82d2846c23dcf56e57a352fb0f0a163d9e7617a7bd12ad"));
+  const AeadBackend backend = GENERATE(from_range(test::aead_backends()));
+  CAPTURE(name_of(backend));
+  const auto opening =
+      parse_rsp(debian_text("gcmDecrypt256.rsp",
+                            "ed318735a517d5a85c82d2846c23dcf56e57a352fb0f0a163d9e7617a7bd12ad"),
+                backend);
   const auto sealing =
       parse_rsp(debian_text("gcmEncryptExtIV256.rsp",
-                            "4448b4998c3f58cd9f5542ddf7c573189a721ff3d3ac24cd5177bb4910a787f8"));
+                            "4448b4998c3f58cd9f5542ddf7c573189a721ff3d3ac24cd5177bb4910a787f8"),
+                backend);
   REQUIRE(opening.size() == 7875);
   REQUIRE(sealing.size() == 7875);
   CHECK(std::count_if(opening.begin(), opening.end(), [](auto& one) { return one.must_fail; }) ==
@@ -172,6 +186,8 @@ TEST_CASE("all cases of NIST's full files that have a 96-bit IV come out right",
 
 TEST_CASE("Wycheproof's 66 AES-GCM cases with our lengths come out right",
           "[crypto][aead][vectors]") {
+  const AeadBackend backend = GENERATE(from_range(test::aead_backends()));
+  CAPTURE(name_of(backend));
   const auto file =
       parse_json(text_of(vectors + "wycheproof_v1_aes_gcm_test.json",
                          "985e5ecc172e181eaf49e89508b9470dcf478002eb7e8559c707eb42dc97dfe7"),
@@ -188,7 +204,8 @@ TEST_CASE("Wycheproof's 66 AES-GCM cases with our lengths come out right",
                         .plain = bytes_of(one["msg"]),
                         .sealed = bytes_of(one["ct"]),
                         .tag = bytes_of(one["tag"]),
-                        .must_fail = one["result"] == "invalid"};
+                        .must_fail = one["result"] == "invalid",
+                        .backend = backend};
       INFO("tcId " << one["tcId"]);
       CHECK(opens_as_given(gcm));
       CHECK((gcm.must_fail || seals_as_given(gcm)));
