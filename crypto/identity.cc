@@ -46,6 +46,31 @@ Status Identity::save(const std::string& path) const {
   return save_secret_file(path, private_key_file, seed_);
 }
 
+Result<Signature> Identity::sign(ByteView message) const {
+  const Handle<EVP_PKEY, EVP_PKEY_free> key(EVP_PKEY_new_raw_private_key_ex(
+      library().context, "ED25519", nullptr, seed_.reveal().data(), seed_.reveal().size()));
+  const Handle<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
+  Signature signature{};
+  std::size_t size = signature.size();
+  if (key == nullptr || context == nullptr ||
+      EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, library().context, nullptr, key.get(), nullptr) != 1 ||
+      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+    return fail_openssl(Errc::io, "OpenSSL does not sign");
+  }
+  LT_ASSERT(size == signature.size());
+  return signature;
+}
+
+bool is_signed(ByteView message, const Signature& signature, const PublicKey& key) {
+  const Handle<EVP_PKEY, EVP_PKEY_free> owner(
+      EVP_PKEY_new_raw_public_key_ex(library().context, "ED25519", nullptr, key.data(), key.size()));
+  const Handle<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
+  return owner != nullptr && context != nullptr &&
+         EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, library().context, nullptr, owner.get(), nullptr) ==
+             1 &&
+         EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+}
+
 std::string public_key_text(const PublicKey& key) {
   return std::string(public_key_prefix) + to_base64(key);
 }

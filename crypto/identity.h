@@ -21,6 +21,7 @@ namespace lt::crypto {
 
 /// A raw Ed25519 public key.
 using PublicKey = std::array<Byte, 32>;
+using Signature = std::array<Byte, 64>;
 
 inline constexpr std::string_view public_key_prefix = "ltpub-";
 
@@ -36,6 +37,10 @@ class Identity {
 
   [[nodiscard]] const PublicKey& public_key() const { return public_key_; }
 
+  /// Signs `message`, which begins with what it is for: a signature given for one purpose is then
+  /// none for another. (TLS 1.3 signs 64 spaces first.)  @source RFC 8032 5.1.6, RFC 8446 4.4.3
+  [[nodiscard]] Result<Signature> sign(ByteView message) const;
+
  private:
   friend class TlsContext;  // the only reader of the seed
   [[nodiscard]] static Result<Identity> from_seed(Secret<32> seed);
@@ -45,6 +50,9 @@ class Identity {
   Secret<32> seed_;
   PublicKey public_key_;
 };
+
+/// Whether the owner of `key` has signed `message`.  @source RFC 8032 5.1.7
+[[nodiscard]] bool is_signed(ByteView message, const Signature& signature, const PublicKey& key);
 
 /// "ltpub-..." as people and configs write it.
 [[nodiscard]] std::string public_key_text(const PublicKey& key);

@@ -1,0 +1,102 @@
+#include "mirror/wire.h"
+
+#include "base/assert.h"
+
+namespace lt::mirror {
+
+namespace {
+
+struct Lengths {
+  std::size_t min;
+  std::size_t max;
+};
+
+constexpr std::size_t refusal_bytes_max = 1 << 10;
+
+std::optional<Lengths> lengths_of(std::uint8_t type) {
+  switch (static_cast<FrameType>(type)) {
+    case FrameType::hello: return Lengths{40, 40};
+    case FrameType::proof: return Lengths{64, 64};
+    case FrameType::attach: return Lengths{29, 29};
+    case FrameType::attached: return Lengths{8, 8};
+    case FrameType::refused: return Lengths{0, refusal_bytes_max};
+    case FrameType::data: return Lengths{9, frame_payload_bytes_max};
+    case FrameType::ack: return Lengths{28, 28};
+    case FrameType::bye: return Lengths{0, 0};
+  }
+  return std::nullopt;
+}
+
+void put_header(Writer& out, FrameType type, std::size_t length) {
+  LT_ASSERT(length <= frame_payload_bytes_max);
+  out.u8(static_cast<std::uint8_t>(type)).u8(0).u16(0).u32(static_cast<std::uint32_t>(length));
+}
+
+}  // namespace
+
+Result<FrameHeader> parse_frame_header(std::span<const Byte, frame_header_bytes> raw) {
+  const auto lengths = lengths_of(raw[0]);
+  if (!lengths || raw[1] != 0 || raw[2] != 0 || raw[3] != 0) {
+    return fail(Errc::protocol, "the other end sent no frame of this protocol");
+  }
+  const std::uint32_t length = load_be32(raw.data() + 4);
+  if (length < lengths->min || length > lengths->max) {
+    return fail(Errc::protocol, "the other end sent a frame of a wrong length");
+  }
+  return FrameHeader{static_cast<FrameType>(raw[0]), length};
+}
+
+void put_frame(Writer& out, FrameType type, ByteView payload) {
+  put_header(out, type, payload.size());
+  out.append(payload);
+}
+
+void put_attach(Writer& out, const Attach& attach) {
+  put_header(out, FrameType::attach, 29);
+  out.append(attach.session).u8(attach.is_fresh ? 1 : 0).u32(attach.window).u64(attach.received);
+}
+
+void put_attached(Writer& out, std::uint64_t received) {
+  put_header(out, FrameType::attached, 8);
+  out.u64(received);
+}
+
+void put_ack(Writer& out, const Ack& ack) {
+  put_header(out, FrameType::ack, 28);
+  out.u64(ack.consumed).u64(ack.received).u64(ack.produced).u32(ack.wait);
+}
+
+void put_data_header(Writer& out, std::uint64_t offset, std::size_t length) {
+  LT_ASSERT(length > 0);
+  put_header(out, FrameType::data, 8 + length);
+  out.u64(offset);
+}
+
+std::optional<Attach> parse_attach(ByteView payload) {
+  Reader reader(payload);
+  const auto session = reader.array<16>();
+  const auto fresh = reader.u8();
+  const auto window = reader.u32();
+  const auto received = reader.u64();
+  if (!session || !fresh || *fresh > 1 || !window || !received || reader.left() != 0) return std::nullopt;
+  return Attach{*session, *fresh == 1, *window, *received};
+}
+
+std::optional<std::uint64_t> parse_attached(ByteView payload) {
+  Reader reader(payload);
+  const auto received = reader.u64();
+  if (!received || reader.left() != 0) return std::nullopt;
+  return received;
+}
+
+std::optional<Ack> parse_ack(ByteView payload) {
+  Reader reader(payload);
+  const auto consumed = reader.u64();
+  const auto received = reader.u64();
+  const auto produced = reader.u64();
+  const auto wait = reader.u32();
+  if (!consumed || !received || !produced || !wait || reader.left() != 0 || *consumed > *received) return std::nullopt;
+  return Ack{*consumed, *received, *produced, *wait};
+}
+
+}  // namespace lt::mirror
