@@ -1,8 +1,11 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -36,6 +39,31 @@ std::string quoted(std::string_view value) {
   }
   return text + '"';
 }
+
+// Writes lines to standard error, and never waits for its reader: a pipe that nobody empties, a full disk, a closed
+// descriptor cost lines, which are counted, and not the link's time. A pipe that poll() calls writable takes a page at
+// once, and no line is longer.
+class PatientStderr final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (lost_ != 0) {
+      line.resize(line.size() - 1);  // its end
+      const std::string said = " lost=" + std::to_string(lost_) + "\n";
+      line.append(said.data(), said.data() + said.size());
+    }
+    pollfd polled{STDERR_FILENO, POLLOUT, 0};
+    const bool is_ready = ::poll(&polled, 1, 0) == 1 && (polled.revents & POLLOUT) != 0;
+    ssize_t written = -1;
+    while (is_ready && (written = ::write(STDERR_FILENO, line.data(), line.size())) < 0 && errno == EINTR) {
+    }
+    lost_ = written < 0 ? lost_ + 1 : 0;
+  }
+  void flush_() override {}
+
+  unsigned lost_{0};  // since the last line that got through
+};
 
 }  // namespace
 
@@ -76,10 +104,9 @@ Log::~Log() = default;
 
 Log Log::to_stderr(LogLevel level) {
   auto sink = std::make_unique<Sink>();
-  sink->logger = std::make_shared<spdlog::logger>("linktune", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  sink->logger = std::make_shared<spdlog::logger>("linktune", std::make_shared<PatientStderr>());
   sink->logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   sink->logger->set_level(spdlog_level(level));
-  sink->logger->flush_on(spdlog::level::debug);
   return Log(std::move(sink));
 }
 

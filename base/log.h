@@ -1,7 +1,8 @@
 // The log: one event a line, `time level event key=value ...`. The door of spdlog.
 //
 // Values are escaped, so that no peer writes lines of its own. An event is written at most
-// `lines_per_second_max` times a second; what was left out is said with the next line of its name.
+// `lines_per_second_max` times a second; what was left out is said with the next line of its name. It never waits for
+// who reads it: what a full pipe or disk did not take is counted, and said with the next line that got through.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,13 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 
 #include "base/fd.h"
@@ -106,6 +110,70 @@ TEST_CASE("a closed standard error harms nobody", "[base][log]") {
   for (int i = 0; i < 5; ++i)
     log.info("unheard");
   REQUIRE(::dup2(before.get(), 2) == 2);
+}
+
+// Standard error is `fd` while `action` runs.
+template <class Action>
+void with_stderr(int fd, Action&& action) {
+  const Fd before(::fcntl(2, F_DUPFD_CLOEXEC, 3));
+  REQUIRE(::dup2(fd, 2) == 2);
+  action();
+  REQUIRE(::dup2(before.get(), 2) == 2);
+}
+
+TEST_CASE("a reader that has stopped reading holds nobody up, and hears how much it missed", "[base][log][D-3]") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  REQUIRE(set_nonblocking(reader.get(), true));
+  const std::string long_value(200, 'y');
+  const auto began = std::chrono::steady_clock::now();
+  std::string text;
+  with_stderr(writer.get(), [&] {
+    Log log = Log::to_stderr(LogLevel::info);
+    // Other names for each ten: the budget of a name is not what stops them.
+    for (int i = 0; i < 2000; ++i) log.info("event_" + std::to_string(i / 10), {{"filler", long_value}});
+    std::array<char, 65536> chunk;
+    for (ssize_t count = 0; (count = ::read(reader.get(), chunk.data(), chunk.size())) > 0;) {
+      text.append(chunk.data(), static_cast<std::size_t>(count));
+    }
+    log.info("again");
+    const ssize_t count = ::read(reader.get(), chunk.data(), chunk.size());
+    REQUIRE(count > 0);
+    const std::string last(chunk.data(), static_cast<std::size_t>(count));
+    INFO(last);
+    const auto written = lines_of(text).size();
+    CHECK(written < 2000);
+    CHECK(last.find(" again lost=" + std::to_string(2000 - written)) != std::string::npos);
+  });
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(5));
+  CHECK(text.ends_with("\n"));  // whole lines only
+}
+
+TEST_CASE("a file that takes nothing more costs lines and nothing else", "[base][log][D-3]") {
+  const Fd full(::memfd_create("full", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  REQUIRE(full.is_open());
+  REQUIRE(::fcntl(full.get(), F_ADD_SEALS, F_SEAL_GROW) == 0);  // each write fails, as on a full disk
+  Log log = Log::to_stderr(LogLevel::info);
+  with_stderr(full.get(), [&] {
+    for (int i = 0; i < 3; ++i) log.info("unwritten");
+  });
+  const auto text = stderr_of([&] { log.info("written"); });
+  INFO(text);
+  CHECK(text.find(" written lost=3") != std::string::npos);
+}
+
+TEST_CASE("a pipe without a reader harms nobody", "[base][log][D-3]") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  ::close(ends[0]);
+  const Fd writer(ends[1]);
+  Log log = Log::to_stderr(LogLevel::info);
+  auto* const before = ::signal(SIGPIPE, SIG_IGN);  // as the daemon does
+  with_stderr(writer.get(), [&] { log.info("unheard"); });
+  ::signal(SIGPIPE, before);
+  CHECK(stderr_of([&] { log.info("heard"); }).find(" heard lost=1") != std::string::npos);
 }
 
 }  // namespace

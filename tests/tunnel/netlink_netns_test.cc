@@ -350,6 +350,130 @@ TEST_CASE("restore puts back what was removed by hand", "[tunnel][netlink][netns
   CHECK(sorted(routing_state()) == sorted(whole));
 }
 
+TEST_CASE("what is missing is counted as it is put back, and a second look finds nothing", "[tunnel][netlink][netns][D-13]") {
+  const Namespace here;
+  const TunDevice device = make_device("lt0");
+  SiteRoutes routes = install(office("lt0"));
+  const auto put_back = [&] {
+    const auto put = routes.put_back();
+    if (!put) FAIL(put.error().text());
+    return *put;
+  };
+  const std::string whole = routing_state();
+  CHECK(put_back().total() == 0);
+  output_of({"ip", "rule", "del", "pref", "5198", "to", "10.2.0.0/16"});
+  output_of({"ip", "-6", "rule", "del", "pref", "5197"});
+  CHECK(put_back().rules == 2);
+  output_of({"ip", "route", "del", "10.2.0.0/16", "dev", "lt0", "table", "198"});
+  CHECK(put_back().routes == 1);
+  output_of({"sysctl", "-q", "-w", "net.ipv4.conf.lt0.rp_filter=0", "net.ipv6.conf.lt0.accept_ra=1"});
+  CHECK(put_back().switches == 2);
+  output_of({"ip", "link", "set", "lt0", "down"});
+  const PutBack after_down = put_back();
+  CHECK(after_down.device);
+  CHECK(after_down.routes > 0);  // the kernel had taken them with it
+  CHECK(put_back().total() == 0);
+  CHECK(split(routing_state(), '\n').size() == split(whole, '\n').size());
+
+  SECTION("a device that is gone is an error, not something to put back") {
+    output_of({"ip", "link", "del", "lt0"});
+    const auto put = routes.put_back();
+    REQUIRE_FALSE(put);
+    CHECK(put.error().code == Errc::not_found);
+  }
+  SECTION("what was left stays when the object goes") {
+    const std::string before = routing_state();
+    {
+      SiteRoutes left(std::move(routes));
+      left.leave();
+    }
+    CHECK(routing_state() == before);
+  }
+}
+
+TEST_CASE("a watch hears of what concerns its link and of nothing else", "[tunnel][netlink][netns][D-13]") {
+  const Namespace here;
+  const TunDevice device = make_device("lt0");
+  const TunDevice other = make_device("lt1");
+  const SiteRoutes routes = install(office("lt0"));
+  auto watch = NetworkWatch::open("lt0");
+  REQUIRE(watch);
+  const auto hears = [&](const Argv& argv) {
+    output_of(argv);  // the kernel has said it to everybody when the command returns
+    return watch->read();
+  };
+  CHECK_FALSE(watch->read().is_missing_something);
+  CHECK_FALSE(hears({"ip", "link", "set", "lt1", "down"}).is_missing_something);
+  CHECK_FALSE(hears({"ip", "address", "add", "10.77.5.1/30", "dev", "lt0"}).is_missing_something);
+  CHECK(hears({"ip", "address", "del", "10.77.5.1/30", "dev", "lt0"}).is_missing_something);
+  CHECK(hears({"ip", "route", "flush", "table", "198"}).is_missing_something);
+  CHECK(hears({"ip", "rule", "del", "pref", "5198", "to", "10.2.0.0/16"}).is_missing_something);
+  CHECK(hears({"sysctl", "-q", "-w", "net.ipv4.conf.lt0.rp_filter=0"}).is_missing_something);
+  CHECK(hears({"ip", "link", "set", "lt0", "down"}).is_missing_something);
+  CHECK_FALSE(hears({"ip", "link", "del", "lt1"}).is_device_gone);
+  CHECK(hears({"ip", "link", "del", "lt0"}).is_device_gone);
+  CHECK_FALSE(watch->read().is_device_gone);
+  CHECK_FALSE(NetworkWatch::open("lt0"));
+}
+
+TEST_CASE("a user of the link's own passes the link by, without a mark", "[tunnel][netlink][netns]") {
+  const Namespace here;
+  const TunDevice device = make_device("lt0");
+  const std::string before = routing_state();
+  output_of({"ip", "link", "add", "wan0", "type", "veth", "peer", "name", "wan1"});
+  output_of({"ip", "address", "add", "198.51.100.1/24", "dev", "wan0"});
+  output_of({"ip", "link", "set", "wan0", "up"});
+  output_of({"ip", "link", "set", "wan1", "up"});
+  output_of({"ip", "route", "add", "default", "via", "198.51.100.2"});
+  SiteRoutesOptions options = office("lt0");
+  options.bypass_user = 61198;
+  {
+    const SiteRoutes routes = install(options);
+    CHECK(has(output_of({"ip", "route", "get", "10.2.0.1"}), "dev lt0"));
+    CHECK(has(output_of({"ip", "route", "get", "10.2.0.1", "uid", "1000"}), "dev lt0"));
+    CHECK(has(output_of({"ip", "route", "get", "10.2.0.1", "uid", "61198"}), "dev wan0"));
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    const auto rules = netlink->link_rules();
+    REQUIRE(rules);
+    CHECK(std::count_if(rules->begin(), rules->end(), [](const LinkRule& rule) { return rule.user == 61198U; }) == 2);
+  }
+  CHECK(occurrences(output_of({"ip", "rule"}), "uidrange") == 0);
+  CHECK(occurrences(output_of({"ip", "-6", "rule"}), "uidrange") == 0);
+
+  SECTION("a killed daemon's rule is taken over, also when the next one runs as another user") {
+    SiteRoutes killed = install(options);
+    killed.leave();
+    options.bypass_user = 61199;
+    {
+      const SiteRoutes next = install(options);
+      CHECK(occurrences(output_of({"ip", "rule"}), "uidrange") == 1);
+      CHECK(has(output_of({"ip", "rule"}), "uidrange 61199-61199"));
+    }
+    CHECK(occurrences(output_of({"ip", "rule"}), "5197:") == 0);
+  }
+}
+
+TEST_CASE("the file for sysctl.d says what the daemon sets by itself", "[tunnel][netlink][netns]") {
+  const Namespace here;
+  const TunDevice device = make_device("lt0");
+  const auto text = read_file(std::string(LINKTUNE_SOURCE_DIR) + "/configs/sysctl/90-linktune.conf", 1 << 16);
+  REQUIRE(text);
+  unsigned count = 0;
+  for (const std::string_view line : split(*text, '\n')) {
+    const auto equals = line.find(" = ");
+    if (!line.starts_with("-net.") || equals == std::string_view::npos) continue;
+    std::string key(line.substr(1, equals - 1));
+    std::replace(key.begin(), key.end(), '.', '/');
+    INFO(line);
+    const auto value = read_file("/proc/sys/" + key, 64);
+    REQUIRE(value);
+    CHECK(trim(*value) == line.substr(equals + 3));
+    ++count;
+  }
+  CHECK(count == 9);
+}
+
 TEST_CASE("a moved set of routes is removed once, by its last owner", "[tunnel][netlink][netns]") {
   const Namespace here;
   const TunDevice device = make_device("lt0");

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "base/text.h"
 
 namespace lt::tunnel::testing {
 
@@ -47,12 +48,19 @@ inline std::string output_of(const Argv& argv) {
   return *output;
 }
 
-/// Rules and routes of both families, as `ip` shows them: what must be the same before and after.
+/// Rules and routes of both families, as `ip` shows them: what must be the same before and after. Without what the
+/// kernel adds by itself, on its own time, while an IPv6 address settles.
 inline std::string routing_state() {
-  return output_of({"ip", "-4", "rule"}) + output_of({"ip", "-6", "rule"}) +
-         output_of({"ip", "-4", "route", "show", "table", "all"}) +
-         output_of({"ip", "-6", "route", "show", "table", "all"}) +
-         output_of({"ip", "-br", "address"});
+  const std::string all = output_of({"ip", "-4", "rule"}) + output_of({"ip", "-6", "rule"}) +
+                          output_of({"ip", "-4", "route", "show", "table", "all"}) +
+                          output_of({"ip", "-6", "route", "show", "table", "all"}) +
+                          output_of({"ip", "-br", "address"});
+  std::string text;
+  for (const std::string_view line : split(all, '\n')) {
+    const bool is_settling = line.find("table local proto kernel metric 0 pref medium") != std::string_view::npos;
+    if (!is_settling) text += std::string(line) + "\n";
+  }
+  return text;
 }
 
 }  // namespace lt::tunnel::testing
