@@ -10,6 +10,7 @@
 #include "base/defer.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "mirror/meter.h"
 
 namespace lt::mirror {
 
@@ -63,6 +64,15 @@ bool has_writer(const std::string& pipe, const std::string& reader) {
   return false;
 }
 
+/// Whether a run of ours started it, and that run's Syncoid, which led its session, is gone.
+bool has_lost_its_run(const std::string& pid) {
+  const auto environment = read_file("/proc/" + pid + "/environ", 1 << 20);
+  if (!environment || environment->find(std::string(meter_variable) + "=") == std::string::npos)
+    return false;
+  const pid_t session = ::getsid(static_cast<pid_t>(*parse_u64(pid)));
+  return session > 0 && ::kill(session, 0) != 0;
+}
+
 }  // namespace
 
 bool is_zfs_stream(std::string_view command_line) {
@@ -85,7 +95,8 @@ std::vector<int> find_orphan_receives(std::string_view dataset) {
     const auto line = read_file("/proc/" + pid + "/cmdline", 64 << 10);
     if (!line || !is_receive_into(*line, dataset)) continue;
     const std::string input = link_of("/proc/" + pid + "/fd/0");
-    if (input.starts_with("pipe:") && !has_writer(input, pid))
+    const bool has_no_writer = input.starts_with("pipe:") && !has_writer(input, pid);
+    if (has_no_writer || has_lost_its_run(pid))
       orphans.push_back(static_cast<int>(*parse_u64(pid)));
   }
   return orphans;

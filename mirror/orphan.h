@@ -1,6 +1,7 @@
 // Orphan receives: a `zfs receive` that a dead stream left behind blocks every later run, since
-// Syncoid sees its target as taken. Found by its words in /proc and by its pipe: nobody holds the
-// writing end any more, or its feeder is gone.
+// Syncoid sees its target as taken. Found by its words in /proc; it has lost its stream when nobody
+// holds the writing end of its pipe, or when a run of ours started it and that run's Syncoid is
+// gone. A receive that somebody else runs is left alone.
 #pragma once
 
 #include <string>
