@@ -17,7 +17,9 @@ std::unique_ptr<IpsecMbKey> IpsecMbKey::create() {
 }
 
 IpsecMbKey::IpsecMbKey() : schedule_(nullptr) {}
-IpsecMbKey::~IpsecMbKey() = default;
+IpsecMbKey::~IpsecMbKey() {
+  delete schedule_;
+}
 
 void IpsecMbKey::rekey(const Secret<32>&) {}
 void IpsecMbKey::seal(std::span<const Byte, 12>, ByteView, ByteSpan, std::span<Byte, 16>) {}

@@ -197,7 +197,8 @@ TEST_CASE("what one backend seals another opens, and seals to the same bytes", "
     fill(a.nonce);
     a.aad.resize(random() % 4 == 0 ? random() % 80 : 8);
     fill(a.aad);
-    a.text.resize(i < 1200 ? std::size_t(i) : random() % 66000);  // each length around every block of VAES
+    a.text.resize(i < 1200 ? std::size_t(i)
+                           : random() % 66000);  // each length around every block of VAES
     fill(a.text);
     const std::vector<Byte> plain = a.text;
     Sealed b = a;
@@ -231,9 +232,22 @@ TEST_CASE("a key's schedule is wiped when it dies, and when another takes its pl
     return;
   }
   REQUIRE(*alive >= 1);  // the first two round keys are the key itself
-  SECTION("death") { aead.reset(); }
-  SECTION("another key") { aead->rekey(key_of(9)); }
-  CHECK(test::count_in_memory(masked, mask) == 0U);
+  SECTION("death") {
+    CHECK(test::count_in_freed(masked, mask, [&] { aead.reset(); }) == 0U);
+    CHECK(test::count_in_memory(masked, mask) == 0U);
+  }
+  SECTION("another key") {
+    aead->rekey(key_of(9));
+    CHECK(test::count_in_memory(masked, mask) == 0U);
+  }
+}
+
+TEST_CASE("a block that is freed unwiped is seen", "[crypto][aead]") {
+  auto block = std::make_unique<std::array<Byte, 64>>();
+  block->fill(7);
+  const std::array<Byte, 16> masked{};
+  const auto found = test::count_in_freed(masked, 7, [&] { test::keep(block.release()); });
+  if (found) CHECK(*found == 1U);
 }
 
 TEST_CASE("texts at any address and with anything behind them are sealed where they lie",

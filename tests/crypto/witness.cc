@@ -1,6 +1,7 @@
 #include "tests/crypto/witness.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,23 @@
 
 namespace {
 std::atomic<std::size_t> allocation_count{0};  // written by whichever thread allocates
+
+struct Search {
+  lt::ByteView masked;
+  lt::Byte mask;
+  std::size_t found{0};
+};
+[[maybe_unused]] thread_local Search* search = nullptr;  // of the blocks that this thread frees
+
+bool holds(lt::ByteView block, const Search& wanted) {
+  for (std::size_t at = 0; at + wanted.masked.size() <= block.size(); ++at) {
+    std::size_t same = 0;
+    while (same < wanted.masked.size() && (block[at + same] ^ wanted.mask) == wanted.masked[same])
+      ++same;
+    if (same == wanted.masked.size()) return true;
+  }
+  return false;
+}
 }  // namespace
 
 #ifdef LT_TEST_HAS_PLAIN_MEMORY
@@ -29,6 +47,7 @@ extern "C" {
 void* __libc_malloc(std::size_t size);
 void* __libc_calloc(std::size_t count, std::size_t size);
 void* __libc_realloc(void* block, std::size_t size);
+void __libc_free(void* block);
 
 void* malloc(std::size_t size) {
   ++allocation_count;
@@ -41,6 +60,13 @@ void* calloc(std::size_t count, std::size_t size) {
 void* realloc(void* block, std::size_t size) {
   ++allocation_count;
   return __libc_realloc(block, size);
+}
+void free(void* block) {
+  if (block != nullptr && search != nullptr &&
+      holds({static_cast<const lt::Byte*>(block), ::malloc_usable_size(block)}, *search)) {
+    ++search->found;
+  }
+  __libc_free(block);
 }
 }
 #endif
@@ -68,6 +94,21 @@ std::optional<std::size_t> allocations_during(const std::function<void()>& actio
   action();
   return allocation_count - before;
 #else
+  action();
+  return std::nullopt;
+#endif
+}
+
+std::optional<std::size_t> count_in_freed(ByteView masked_bytes, Byte mask,
+                                          const std::function<void()>& action) {
+#ifdef LT_TEST_HAS_PLAIN_MEMORY
+  Search here{.masked = masked_bytes, .mask = mask};
+  search = &here;
+  action();
+  search = nullptr;
+  return here.found;
+#else
+  static_cast<void>(holds({}, {.masked = masked_bytes, .mask = mask}));
   action();
   return std::nullopt;
 #endif

@@ -17,6 +17,12 @@ namespace lt::test {
 /// @return nothing in builds with a sanitizer's allocator
 [[nodiscard]] std::optional<std::size_t> allocations_during(const std::function<void()>& action);
 
+/// How many of the blocks that `action` gives back to the C heap hold the bytes (masked as below):
+/// what nobody wiped, before the heap or anybody else writes over it.
+/// @return nothing in builds with a sanitizer's allocator
+[[nodiscard]] std::optional<std::size_t> count_in_freed(ByteView masked_bytes, Byte mask,
+                                                        const std::function<void()>& action);
+
 /// Lets `block` escape, so that its allocation cannot be left out, and frees it.
 void keep(std::array<Byte, 64>* block);
 

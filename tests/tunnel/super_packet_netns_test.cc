@@ -19,6 +19,7 @@
 #include "tests/tunnel/netns_support.h"
 #include "tests/tunnel/packet_builder.h"
 #include "tunnel/admission.h"
+#include "tunnel/ecn.h"
 #include "tunnel/netlink.h"
 #include "tunnel/segmentation.h"
 #include "tunnel/tun_device.h"
@@ -418,6 +419,48 @@ TEST_CASE(
     CAPTURE(i);
     CHECK(head_of(out[i]) == head_of(expected[i]));
     CHECK(std::equal(out[i].begin(), out[i].end(), expected[i].begin(), expected[i].end()));
+  }
+}
+
+TEST_CASE("the kernel cuts a marked super-packet into marked segments, CWR on the first only",
+          "[tunnel][super_packet][ecn][netns]") {
+  const Namespace here;
+  const TunDevice link = make_device("lt0", true);
+  const TunDevice lan = make_device("lan0", false);
+  output_of({"sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"});
+  output_of({"ip", "address", "add", "10.1.0.1/16", "dev", "lt0"});
+  output_of({"ip", "address", "add", "fd01::1/64", "dev", "lt0", "nodad"});
+  output_of({"ip", "address", "add", "10.2.0.1/16", "dev", "lan0"});
+  output_of({"ip", "address", "add", "fd02::1/64", "dev", "lan0", "nodad"});
+
+  PacketSpec spec = GENERATE(values({PacketSpec{}, testing::v6()}));
+  spec.tcp_flags = testing::ack | testing::cwr;
+  spec.payload = pattern(6007, 15);
+  const bool v4 = spec.family == Family::v4;
+  auto packet = build_partial(spec);
+  if (v4) {
+    packet[1] = 2;  // ECT(0); the checksum of the header follows the mark, so it must begin right
+    store_be16(&packet[10], static_cast<std::uint16_t>(load_be16(&packet[10]) - 2));
+  } else {
+    packet[1] = static_cast<Byte>(packet[1] | 2 << 4);
+  }
+  REQUIRE(mark_congestion(packet));
+  const auto header = rebuild({v4 ? PacketKind::tcp4 : PacketKind::tcp6, 1300}, packet, mtu);
+  REQUIRE(header);
+  CHECK((header->gso_type & vnet_gso_ecn) != 0);
+  std::vector<Byte> bytes(vnet_header_bytes);
+  store_vnet(bytes.data(), *header);
+  bytes.insert(bytes.end(), packet.begin(), packet.end());
+  REQUIRE(::write(link.fd(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+
+  const auto out = read_packets(lan, spec, 5);
+  REQUIRE(out.size() == 5);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    CAPTURE(i);
+    const unsigned traffic_class = v4 ? out[i][1] : load_be16(&out[i][0]) >> 4 & 0xffU;
+    CHECK(traffic_class == 3);
+    const Byte flags = out[i][testing::transport_offset(spec) + 13];
+    CHECK(((flags & testing::cwr) != 0) == (i == 0));
   }
 }
 
