@@ -8,7 +8,6 @@
 #include <filesystem>
 
 #include "app/mirror_site.h"
-#include "app/native_pair.h"
 #include "base/text.h"
 #include "mirror/command_text.h"
 
@@ -58,6 +57,12 @@ Result<SshCall> parse_ssh_call(const std::vector<std::string>& words) {
       if (i + 1 == word.size() && ++at == words.size()) return fail(Errc::invalid, word + " lacks its value");
       break;
     }
+  }
+  // Syncoid 2.1's second way to list snapshots, where `zfs get` knows no -t, names ssh twice: "ssh ssh -S
+  // SOCKET HOST COMMAND" (its getsnaps() hands a host that is an ssh call already to getsnapsfallback()).
+  if (call.host == "ssh" && at < words.size()) {
+    call.host = words[at].substr(words[at].rfind('@') + 1);
+    ++at;
   }
   std::vector<std::string> command(words.begin() + static_cast<std::ptrdiff_t>(std::min(at, words.size())), words.end());
   call.command = join(command, " ");
@@ -135,11 +140,11 @@ int run_ssh_shim(const std::vector<std::string>& words, std::stop_token stop) {
   return ssh_failed;
 }
 
-Status install_ssh_shim(const std::string& folder) {
+Status install_ssh_shim(const std::string& folder, const std::string& program) {
   std::error_code error;
   const std::filesystem::path link = std::filesystem::path(folder) / "ssh";
   std::filesystem::remove(link, error);
-  std::filesystem::create_symlink(own_program(), link, error);
+  std::filesystem::create_symlink(program, link, error);
   return error ? fail_errno(error.value(), "cannot make " + link.string()) : Status{};
 }
 

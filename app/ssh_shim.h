@@ -37,7 +37,7 @@ struct SshCall {
 /// @return the exit status
 [[nodiscard]] int run_ssh_shim(const std::vector<std::string>& words, std::stop_token stop);
 
-/// Puts the shim as `ssh` into `folder`, for the PATH of Syncoid.
-[[nodiscard]] Status install_ssh_shim(const std::string& folder);
+/// Puts the shim as `ssh` into `folder`, for the PATH of Syncoid. @param program  the path of linktune
+[[nodiscard]] Status install_ssh_shim(const std::string& folder, const std::string& program);
 
 }  // namespace lt::app

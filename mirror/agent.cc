@@ -15,7 +15,7 @@ namespace {
 constexpr Milliseconds poll_max{250};
 constexpr std::size_t output_queue_bytes = 512 << 10;
 // A reset can only come over a path that works: a client that still runs is back in a moment.
-constexpr Seconds reset_hold{30};
+constexpr Seconds reset_hold{8};
 constexpr Milliseconds counters_interval{200};
 
 struct Guest;
