@@ -51,10 +51,12 @@ constexpr int plain_calls[] = {
     // memory and threads
     SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
-    SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(geteuid), SCMP_SYS(sched_yield),
+    SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
+    SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler), SCMP_SYS(rseq),
-    SCMP_SYS(set_robust_list), SCMP_SYS(membarrier), SCMP_SYS(getrusage)};
-constexpr std::size_t calls_with_conditions = 9;  // openat open clone socket ioctl mmap mprotect prlimit64 tgkill
+    SCMP_SYS(set_robust_list), SCMP_SYS(membarrier), SCMP_SYS(getrusage),
+    SCMP_SYS(statx), SCMP_SYS(sysinfo), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler), SCMP_SYS(epoll_pwait2)};
+constexpr std::size_t calls_with_conditions = 10;  // openat open clone socket ioctl mmap mprotect prlimit64 tgkill prctl
 
 constexpr int keeper_calls[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
@@ -113,7 +115,8 @@ void add_file_rules(Rules& rules) {
     rules.refuse(call, EACCES, {bits(flags, O_ACCMODE, O_RDWR)});
     rules.refuse(call, EACCES, {bits(flags, O_ACCMODE | O_CREAT, O_CREAT)});
   }
-  for (const int call : {SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(access), SCMP_SYS(readlink), SCMP_SYS(readlinkat)}) {
+  for (const int call : {SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+                         SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(setpriority), SCMP_SYS(sched_setattr)}) {
     rules.refuse(call, EACCES, {});
   }
 }

@@ -1,11 +1,13 @@
 // What holds while the link runs, tried on both daemons as users run them, in a lab: no privilege and no way to one,
 // nothing in clear, what is removed put back, and reconnects that work long after the sandbox has closed.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,6 +16,7 @@
 
 #include "base/defer.h"
 #include "lab/netns.h"
+#include "tests/app/name_server.h"
 #include "tests/app/link_sites.h"
 
 using namespace lt;
@@ -283,4 +286,206 @@ TEST_CASE("a storm of signals harms nobody, and a second request to end is obeye
     CHECK(std::chrono::steady_clock::now() - began < 200ms);
     CHECK(in_office(sites, {"ip", "route", "show", "table", "198"}).find("unreachable") != std::string::npos);
   }
+}
+
+namespace {
+
+// As Sites::start, with words in front of the program: env, prlimit, setpriv.
+Child start_under(const Sites& sites, lab::Host host, Argv words, const std::string& config, const std::string& output) {
+  words.insert(words.end(), {program, "up", "--config", config, "--run-dir", sites.folder.path()});
+  return require(Child::start({.argv = sites.sandbox.exec(host, words), .output_path = output}));
+}
+
+void replace_in(const std::string& path, const std::string& old, const std::string& text) {
+  std::string config = require(read_file(path, 1 << 16));
+  const auto at = config.find(old);
+  REQUIRE(at != std::string::npos);
+  config.replace(at, old.size(), text);
+  require(write_file(path, config, 0644));
+}
+
+}  // namespace
+
+TEST_CASE("a name is looked up anew at each reconnect, long after the sandbox has closed", "[app][hardening][netns]") {
+  Sites sites;
+  const std::string name_space = sites.sandbox.topology().namespace_of(lab::Host::offsite_gw);
+  const std::string etc = "/etc/netns/" + name_space;  // `ip netns exec` shows it as /etc
+  std::filesystem::create_directories(etc);
+  LT_DEFER(std::filesystem::remove_all(etc); std::error_code ignored; std::filesystem::remove("/etc/netns", ignored));
+  require(write_file(etc + "/resolv.conf", "nameserver 192.0.2.1\noptions timeout:1 attempts:1\n", 0644));
+  const auto server = require(NameServer::start(sites.sandbox.topology().namespace_of(lab::Host::office_gw), "192.0.2.1"));
+  replace_in(sites.files.offsite.config_path, "\"198.51.100.1:5198\"", "\"gateway.example:5198\"");
+
+  // The resolver is silent when the daemon starts: nothing of the look-up was loaded before the sandbox closed.
+  sites.start_both();
+  REQUIRE(comes_true([&] { return says(sites, "offsite.log", "cannot resolve gateway.example"); }, 10s));
+  CHECK(sites.status("offsite")["sandbox"]["stage"] == "sandboxed");
+  server->answer_with("198.51.100.1");
+  REQUIRE(comes_true([&] { return sites.state("offsite") == "up"; }, 20s));
+
+  // The office moves: another address of the same gateway, and the old one is gone.
+  const unsigned before = server->questions();
+  in_office(sites, {"ip", "address", "add", "198.51.100.9/24", "dev", "wan"});
+  sites.office.signal(SIGKILL);
+  REQUIRE(sites.office.wait(5s));
+  in_office(sites, {"ip", "address", "del", "198.51.100.1/30", "dev", "wan"});
+  server->answer_with("198.51.100.9");
+  require(run_checked(sites.sandbox.exec(lab::Host::offsite_gw, {"ip", "route", "add", "198.51.100.9/32", "dev", "wan"})));
+  require(run_checked(sites.sandbox.exec(lab::Host::offsite_gw, {"ip", "neigh", "replace", "198.51.100.9", "lladdr",
+                                         std::string(trim(require(run_checked(sites.sandbox.exec(lab::Host::office_gw, {"cat", "/sys/class/net/wan/address"}))))), "dev", "wan"})));
+  sites.office = sites.start(lab::Host::office_gw, sites.files.office.config_path, "office.log");
+  REQUIRE(comes_true([&] { return sites.state("offsite") == "up" && sites.state("office") == "up"; }, 25s));
+  CHECK(server->questions() > before);
+  CHECK(sites.status("offsite")["peer"] == "198.51.100.9:5198");
+  CHECK(sites.ping(offsite_v4));
+}
+
+TEST_CASE("sixty-four descriptors and little memory are enough, and strangers who take them do not hurt the link",
+          "[app][hardening][netns][D-1][D-2]") {
+  Sites sites;
+  const Argv limits{"prlimit", "--nofile=64:64", "--as=1500000000", "--"};
+  sites.office = start_under(sites, lab::Host::office_gw, limits, sites.files.office.config_path, sites.folder.path() + "/office.log");
+  sites.offsite = start_under(sites, lab::Host::offsite_gw, limits, sites.files.offsite.config_path, sites.folder.path() + "/offsite.log");
+  sites.wait_until_up();
+  std::vector<Fd> strangers;
+  require(lab::run_inside(sites.sandbox.topology().namespace_of(lab::Host::office_lan), [&]() -> Status {
+    for (int i = 0; i < 300; ++i) {
+      strangers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      sockaddr_in office{};
+      office.sin_family = AF_INET;
+      office.sin_port = htons(5198);
+      ::inet_pton(AF_INET, "192.168.10.1", &office.sin_addr);
+      ::connect(strangers.back().get(), reinterpret_cast<const sockaddr*>(&office), sizeof office);
+    }
+    return {};
+  }));
+  CHECK(comes_true([&] { return sites.status("office")["strangers"].get<int>() > 0; }, 10s));
+  for (int i = 0; i < 5; ++i) CHECK(sites.ping(offsite_v4));
+  CHECK(sites.state("office") == "up");
+  // And the true peer gets in again while they are still there.
+  sites.offsite.signal(SIGKILL);
+  REQUIRE(sites.offsite.wait(5s));
+  sites.offsite = start_under(sites, lab::Host::offsite_gw, limits, sites.files.offsite.config_path, sites.folder.path() + "/offsite.log");
+  CHECK(comes_true([&] { return sites.state("offsite") == "up"; }, 15s));
+  CHECK(sites.office.end(5s) == 0);
+}
+
+TEST_CASE("a log that nobody reads any more holds no link up", "[app][hardening][netns][D-3]") {
+  Sites sites;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  const bool is_closed = GENERATE(true, false);
+  INFO((is_closed ? "the reader is gone" : "the reader has stopped reading"));
+  REQUIRE(set_nonblocking(writer.get(), true));
+  const std::string page(4096, 'x');
+  if (!is_closed) {
+    while (::write(writer.get(), page.data(), page.size()) > 0) {
+    }
+  }
+  sites.office = start_under(sites, lab::Host::office_gw, {"env"}, sites.files.office.config_path, "/proc/self/fd/" + std::to_string(writer.get()));
+  if (is_closed) reader.reset();
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  sites.wait_until_up();
+  CHECK(sites.ping(offsite_v4));
+  // Something worth a line: the session goes, and comes.
+  sites.offsite.signal(SIGKILL);
+  REQUIRE(sites.offsite.wait(5s));
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  sites.wait_until_up();
+  CHECK(sites.ping(offsite_v4));
+  CHECK(sites.office.end(5s) == 0);
+}
+
+TEST_CASE("a wall clock that jumps ten years to and fro each second disconnects nobody", "[app][hardening][netns][D-4]") {
+  // By hand: LINKTUNE_CLOCK_SECONDS=60
+  const char* wanted = std::getenv("LINKTUNE_CLOCK_SECONDS");
+  const int seconds = wanted == nullptr ? 5 : std::atoi(wanted);
+  Sites sites;
+  const Argv jumping{"env", "LD_PRELOAD=" + std::string(LINKTUNE_CLOCK_JUMPS)};
+  sites.office = start_under(sites, lab::Host::office_gw, jumping, sites.files.office.config_path, sites.folder.path() + "/office.log");
+  sites.offsite = start_under(sites, lab::Host::offsite_gw, jumping, sites.files.offsite.config_path, sites.folder.path() + "/offsite.log");
+  sites.wait_until_up();
+  const auto pinged = require(run_process(sites.sandbox.exec(lab::Host::office_lan, {"ping", "-n", "-q", "-i", "0.1", "-w", std::to_string(seconds), offsite_v4}),
+                                          {.deadline = std::chrono::seconds(seconds + 10)}));
+  INFO(pinged.out);
+  CHECK(pinged.out.find(" 0% packet loss") != std::string::npos);
+  // A new handshake in the wrong year, too.
+  sites.offsite.signal(SIGKILL);
+  REQUIRE(sites.offsite.wait(5s));
+  CHECK(sites.status("office")["sessions"] == 1);
+  sites.offsite = start_under(sites, lab::Host::offsite_gw, jumping, sites.files.offsite.config_path, sites.folder.path() + "/offsite.log");
+  sites.wait_until_up();
+  // The clock did jump: the log's lines say both years.
+  const std::string log = sites.log("office.log") + sites.log("offsite.log");
+  const std::string year = std::to_string(1970 + ::time(nullptr) / 31'556'952);
+  CHECK(log.find("\n" + year) == std::string::npos);
+  CHECK_FALSE(log.starts_with(year));
+}
+
+TEST_CASE("started as its unit starts it, the daemon says ready and alive, takes the key that it is handed, and needs no root",
+          "[app][hardening][netns][systemd]") {
+  Sites sites;
+  constexpr uid_t user = 61197;
+  const std::string folder = sites.folder.path();
+  const std::string credentials = require(sites.folder.add("credentials"));
+  const std::string run_folder = require(sites.folder.add("run"));
+  std::filesystem::permissions(folder, std::filesystem::perms(0711));
+  std::filesystem::permissions(folder + "/pair", std::filesystem::perms(0711));
+  require(write_file(credentials + "/key", require(read_file(sites.files.office.key_path, 4096)), 0440));  // as systemd hands it
+  for (const std::string& path : {credentials, credentials + "/key", run_folder}) REQUIRE(::chown(path.c_str(), user, user) == 0);
+  std::filesystem::remove(sites.files.office.key_path);  // it is not read from there
+
+  Fd manager(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string notify = folder + "/notify";
+  REQUIRE(notify.size() < sizeof address.sun_path);
+  std::copy(notify.begin(), notify.end(), address.sun_path);
+  REQUIRE(::bind(manager.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  std::filesystem::permissions(notify, std::filesystem::perms(0777));
+  const auto heard = [&](std::chrono::milliseconds patience) -> std::string {
+    pollfd polled{manager.get(), POLLIN, 0};
+    std::array<char, 4096> said{};
+    if (::poll(&polled, 1, static_cast<int>(patience.count())) != 1) return {};
+    const auto count = ::recv(manager.get(), said.data(), said.size(), 0);
+    return count > 0 ? std::string(said.data(), static_cast<std::size_t>(count)) : std::string();
+  };
+
+  const std::string id = std::to_string(user);
+  Argv words{"env", "NOTIFY_SOCKET=" + notify, "WATCHDOG_USEC=400000", "CREDENTIALS_DIRECTORY=" + credentials,
+             "OPENSSL_CONF=/nonexistent/openssl.cnf", "setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups",
+             // Beside CAP_NET_ADMIN only what a system without udev's mode of /dev/net/tun needs.
+             "--inh-caps=+net_admin,+dac_override", "--ambient-caps=+net_admin,+dac_override", "--bounding-set=-all,+net_admin,+dac_override",
+             program, "up", "--config", sites.files.office.config_path, "--run-dir", run_folder};
+  sites.office = require(Child::start({.argv = sites.sandbox.exec(lab::Host::office_gw, words), .output_path = folder + "/office.log"}));
+  const std::string ready = heard(10s);
+  INFO(sites.log("office.log"));
+  CHECK(ready.starts_with("READY=1\nSTATUS="));
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  REQUIRE(comes_true([&] { return sites.state("offsite") == "up"; }, 15s));
+  CHECK(sites.ping(offsite_v4));
+  check_all(sites.office.pid(), "CapEff", "0000000000000000");
+  check_all(sites.office.pid(), "CapAmb", "0000000000000000");
+  check_all(sites.office.pid(), "Seccomp", "2");
+
+  CHECK(heard(1s) == "WATCHDOG=1");
+  CHECK(heard(1s) == "WATCHDOG=1");
+  sites.office.signal(SIGSTOP);
+  while (!heard(100ms).empty()) {
+  }
+  CHECK(heard(600ms).empty());  // hung: the manager would end it now
+  sites.office.signal(SIGCONT);
+  CHECK(heard(1s) == "WATCHDOG=1");
+
+  sites.office.signal(SIGTERM);
+  std::string last;
+  while (last != "STOPPING=1") {
+    last = heard(2s);
+    REQUIRE_FALSE(last.empty());
+  }
+  CHECK(sites.office.wait(5s) == 0);
+  CHECK(in_office(sites, {"ip", "rule"}).find("5198") == std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(run_folder + "/office.sock"));
 }
