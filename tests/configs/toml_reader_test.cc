@@ -346,7 +346,8 @@ TEST_CASE("no changed bytes break the reader", "[configs][toml]") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
-  const std::string bytes("\0\t\"[]{}=\n\r\\\x80\xff'#.,-+_9aE: ", 27);
+  constexpr char odd[] = "\0\t\"[]{}=\n\r\\\x80\xff'#.,-+_9aE: ";
+  const std::string bytes(odd, sizeof odd - 1);
   for (int round = 0; round < 3000; ++round) {
     std::string text(good);
     for (std::size_t changes = 1 + random() % 3; changes > 0; --changes) {
