@@ -46,6 +46,10 @@ void scan_row(std::string_view row, std::uint32_t line, SectionLists lists,
     if (quote == 0 && c == '#') return;
     if (c == '\t') return refuse_at(i, "there is a tab; write blanks instead");
     if (c == '\0') return refuse_at(i, "there is a zero byte; write plain text");
+    // toml++ 3.3 asks whether such a letter is white space, and runs into a place that it calls
+    // unreachable: undefined behaviour in release builds.
+    if (quote == 0 && (c & 0x80) != 0)
+      return refuse_at(i, "there is a letter beyond ASCII; put it in quotes, or behind a #");
     if (quote == 0 && (c == '{' || c == '}'))
       return refuse_at(i, "there is a brace; write a [section] and its keys below");
     if (row.substr(i, 3) == "\"\"\"" || row.substr(i, 3) == "'''") {
@@ -53,6 +57,9 @@ void scan_row(std::string_view row, std::uint32_t line, SectionLists lists,
           i, "a text over several lines has no place here; write it in one pair of quotes");
     }
     if (quote == 0 && (c == '"' || c == '\'')) {
+      const std::string_view before = trim(row.substr(0, i));
+      if (!before.empty() && std::string_view("=[,.").find(before.back()) == std::string_view::npos)
+        return refuse_at(i, "there is a quote in the middle of a word; write key = \"text\"");
       quote = c;
     } else if (quote == '"' && c == '\\') {
       ++i;

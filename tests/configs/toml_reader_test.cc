@@ -340,6 +340,29 @@ TEST_CASE("no truncation of a good config is taken for another one", "[configs][
   }
 }
 
+TEST_CASE("letters beyond ASCII stand in quotes or in comments, nowhere else", "[configs][toml]") {
+  for (const std::string letter : {"\xc3\xbc", "\xef\xbb\x9f", "\xe2\x80\xa8", "\x80", "\xff"}) {
+    for (const std::string& row : {letter, letter + " = 1", "mtu = 1500 " + letter, "mtu " + letter + "= 1500"}) {
+      const auto config = parse_link_config(with_line(19, row), "o.toml");
+      REQUIRE_FALSE(config);
+      CHECK(first_line(config.error().what).find("there is a letter beyond ASCII") != std::string::npos);
+      CHECK(first_line(config.error().what).starts_with("o.toml:19:"));
+    }
+  }
+  CHECK(parse_link_config(with_line(19, "mtu = 1500 # \xc3\xbc"), "o.toml"));
+  CHECK(parse_link_config(with_line(4, "key = \"b\xc3\xbcro.key\""), "o.toml"));
+}
+
+TEST_CASE("a quote opens a text, it does not stand in the middle of a word", "[configs][toml]") {
+  for (const std::string row : {"mtu = 15\"00\"", "mtu = -9S-\"\xc3\xbc", "x\"y\" = 1", "mtu = \"a\" \"b\"", "mtu = 'a'\"b\""}) {
+    const auto config = parse_link_config(with_line(19, row), "o.toml");
+    REQUIRE_FALSE(config);
+    CHECK(first_line(config.error().what).find("there is a quote in the middle of a word") != std::string::npos);
+  }
+  CHECK(parse_link_config(with_line(15, "local = [ \"10.1.0.0/16\",'10.3.0.0/16']"), "o.toml"));
+  CHECK(parse_link_config(with_line(19, "\"mtu\" = 1500"), "o.toml"));
+}
+
 TEST_CASE("no changed bytes break the reader", "[configs][toml]") {
   // A message or a config, never an exception or an abort; and messages are printable, one finding
   // a line.

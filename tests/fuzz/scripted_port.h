@@ -1,0 +1,88 @@
+// A port whose wire is the fuzzer's: bytes come in the portions it was told, and what the walk writes into the TUN is
+// kept. The walk of tunnel/inbound.h runs on it without a thread, a socket or a device.
+#pragma once
+
+#include <deque>
+
+#include "tests/fuzz/fuzz.h"
+#include "tunnel/inbound.h"
+
+namespace lt::fuzz {
+
+struct DeliveredPacket {
+  tunnel::VnetHeader vnet;
+  std::vector<Byte> bytes;
+};
+
+class ScriptedPort {
+ public:
+  /// What is received next; behind the last portion the stream ends.
+  void add_portion(ByteView bytes) {
+    if (!bytes.empty()) portions_.emplace_back(bytes.begin(), bytes.end());
+  }
+  /// The next writes are refused with this errno, as a device may; 0: they succeed.
+  void refuse_writes(int error) { write_error_ = error; }
+
+  [[nodiscard]] const std::vector<DeliveredPacket>& delivered() const { return delivered_; }
+
+  // --- the contract of tunnel/io_port.h, as far as the way in needs it ---
+
+  Status adopt(int) { return {}; }
+  void read(std::uint64_t, int, std::span<iovec>, tunnel::ReadMode) { expect(false, "the way in reads no device"); }
+  void send(std::uint64_t, int, std::span<iovec>) { expect(false, "the way in sends nothing"); }
+  void wake() {}
+
+  void receive(std::uint64_t tag, int, ByteSpan into) {
+    expect(!receiving_, "one receive waits at a time");
+    expect(!into.empty(), "a receive has room");
+    receiving_ = true;
+    receive_tag_ = tag;
+    into_ = into;
+  }
+
+  void write(std::uint64_t tag, int, std::span<iovec> vectors) {
+    expect(vectors.size() == 2 && vectors[0].iov_len == tunnel::vnet_header_bytes, "a packet is written behind its offload header");
+    const auto* const bytes = static_cast<const Byte*>(vectors[1].iov_base);
+    if (write_error_ == 0) {
+      delivered_.push_back({tunnel::load_vnet(static_cast<const Byte*>(vectors[0].iov_base)),
+                            {bytes, bytes + vectors[1].iov_len}});
+    }
+    const int count = static_cast<int>(vectors[0].iov_len + vectors[1].iov_len);
+    done_.push_back({tag, write_error_ == 0 ? count : -write_error_});
+  }
+
+  // Writes complete before bytes come, as on a device: the memory of a delivery is in use until then.
+  Result<std::span<const tunnel::Completion>> wait(Instant) {
+    handed_over_.clear();
+    std::swap(handed_over_, done_);
+    if (handed_over_.empty() && receiving_) {
+      handed_over_.push_back({receive_tag_, next_portion()});
+      receiving_ = false;
+    }
+    expect(!handed_over_.empty(), "the walk waits for something");
+    return std::span<const tunnel::Completion>(handed_over_);
+  }
+
+ private:
+  int next_portion() {
+    if (portions_.empty()) return 0;
+    std::vector<Byte>& portion = portions_.front();
+    const std::size_t count = std::min(portion.size(), into_.size());
+    std::copy_n(portion.begin(), count, into_.begin());
+    portion.erase(portion.begin(), portion.begin() + static_cast<std::ptrdiff_t>(count));
+    if (portion.empty()) portions_.pop_front();
+    return static_cast<int>(count);
+  }
+
+  std::deque<std::vector<Byte>> portions_;
+  std::vector<DeliveredPacket> delivered_;
+  std::vector<tunnel::Completion> done_;
+  std::vector<tunnel::Completion> handed_over_;
+  int write_error_{0};
+  bool receiving_{false};
+  std::uint64_t receive_tag_{0};
+  ByteSpan into_;
+};
+static_assert(tunnel::IoPort<ScriptedPort>);
+
+}  // namespace lt::fuzz
