@@ -42,6 +42,7 @@ Result<Iperf3Result> parse_iperf3(const std::string& text) {
   const double rate = number_at(value, {"end", "sum_received", "bits_per_second"});
   const double bytes = number_at(value, {"end", "sum_received", "bytes"});
   const double retransmits = number_at(value, {"end", "sum_sent", "retransmits"});
+  if (!(retransmits >= 0) || !(retransmits < 1e18)) return fail(Errc::invalid, "iperf3 counts retransmissions that cannot be");
   if (!(rate > 0) || !(rate < 1e15) || !(bytes > 0) || !(bytes < 1e18)) return fail(Errc::invalid, "iperf3 moved nothing");
   return Iperf3Result{{static_cast<std::uint64_t>(rate)}, static_cast<std::uint64_t>(retransmits), {static_cast<std::uint64_t>(bytes)}};
 }

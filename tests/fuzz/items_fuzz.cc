@@ -12,6 +12,7 @@ namespace {
 // A payload as a sender packs it, with lengths that may lie: sizes and fillings are the fuzzer's.
 std::vector<Byte> pack(Choices& choices) {
   std::vector<Byte> payload;
+  const std::size_t cut_off = choices.below(4) == 3 ? choices.below(8) : 0;  // bytes, at the end
   while (!choices.at_end() && payload.size() < 200'000) {
     const Byte shape = choices.u8();
     const std::size_t packet_bytes = (shape & 1) != 0 ? choices.u16() : packet_bytes_min + (shape >> 4);
@@ -21,7 +22,7 @@ std::vector<Byte> pack(Choices& choices) {
     payload.insert(payload.end(), header.begin(), header.end());
     payload.resize(payload.size() + packet_bytes, shape);
   }
-  if (!payload.empty() && choices.truth()) payload.resize(payload.size() - choices.below(payload.size()));
+  payload.resize(payload.size() - std::min(cut_off, payload.size()));
   return payload;
 }
 

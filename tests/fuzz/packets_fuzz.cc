@@ -38,6 +38,15 @@ void expect_segments(PacketMeta meta, ByteView packet) {
                std::equal(ends_of(piece).destination.begin(), ends_of(piece).destination.end(), ends_of(packet).destination.begin()),
            "a segment has the addresses of its packet");
     const ByteView text = piece.subspan(inner->headers_bytes());
+    if (is_tcp(meta.kind)) {
+      const ByteView header = piece.subspan(inner->transport_offset);
+      const ByteView whole = packet.subspan(view->transport_offset);
+      const auto moved_on = static_cast<std::uint32_t>(payload.size());
+      expect(load_be32(&header[4]) == load_be32(&whole[4]) + moved_on, "a segment's sequence number is that of its first byte");
+      const bool is_last = payload.size() + text.size() == packet.size() - view->headers_bytes();
+      const Byte kept = static_cast<Byte>((is_last ? 0xff : 0xff & ~0x09) & (payload.empty() ? 0xff : 0xff & ~0x80));
+      expect(header[13] == (whole[13] & kept), "FIN and PSH are the last segment's, CWR is the first one's");
+    }
     payload.insert(payload.end(), text.begin(), text.end());
     ++seen;
   });

@@ -40,9 +40,13 @@ void read_result(const Json& value) {
     expect(std::isfinite(echo->latency.per_minute()) && echo->latency.per_minute() >= 0, "a responsiveness is finite");
   }
   for (const auto* flow : {&result->up, &result->down}) {
-    if (*flow) static_cast<void>((*flow)->goodput());
-    if (*flow) expect((*flow)->longest_stall() >= Milliseconds(0), "a stall is not negative");
+    if (!*flow) continue;
+    static_cast<void>((*flow)->goodput());
+    expect((*flow)->longest_stall() >= Milliseconds(0), "a stall is not negative");
+    expect((*flow)->flows <= probe_flows_max && (*flow)->flows_lost <= probe_flows_max, "flows are bounded");
+    expect((*flow)->measured >= Nanoseconds(0), "a time is not negative");
   }
+  expect(result->client_cpu.cpus <= 1U << 16 && result->server_cpu.cpus <= 1U << 16, "a machine has a bounded number of CPUs");
   const Json written = to_json(*result);
   const auto again = probe_result_from_json(written);
   expect(again && to_line(to_json(*again)) == to_line(written), "a result comes back from its own text");
@@ -54,6 +58,8 @@ void read_journal_text(std::string_view text) {
   expect(journal->bytes <= text.size(), "a journal ends inside its file");
   expect(journal->header.blocks <= sweep_blocks_max && journal->header.arms.size() <= arms_max, "a sweep is bounded");
   for (const Unit& unit : journal->units) {
+    expect(unit.position < journal->header.arms.size() && unit.block <= sweep_blocks_max, "a unit has a place in its sweep");
+    expect(unit.start_ns >= 0 && unit.stop_ns >= 0, "a time is not negative");
     expect(unit.arm < journal->header.arms.size(), "a unit is of an arm of its sweep");
     expect(journal->blocks.contains(unit.block), "a unit is of a block that was finished");
     expect((unit.status == UnitStatus::measured) == unit.sample.has_value(), "a measured unit has a sample");

@@ -77,12 +77,21 @@ bool is_same_packet(const DeliveredPacket& written, ByteView sealed) {
   return true;
 }
 
+// Whether a header breaks the rules by itself. P-28
+bool is_bad_header(ByteView header) {
+  if (header.size() < record_header_bytes) return false;
+  const std::size_t length = load_be32(header.data() + 4);
+  return header[0] != 0xa5 || header[1] < 1 || header[1] > 5 || header[2] != 0 || header[3] != 0 || length < 17 ||
+         length > record_limit + 16;
+}
+
 }  // namespace
 
 void run(ByteView input) {
   static const Admission admission(offsite_admission());
   Choices choices(input);
-  const std::size_t portion = choices.truth() ? 1 + choices.u16() : 1 << 20;
+  const Byte mode = choices.u8();
+  const std::size_t portion = (mode & 1) != 0 ? 1 + choices.u16() : 1 << 20;
 
   RecordWriter writer(7);
   std::vector<SealedPiece> pieces;
@@ -93,8 +102,13 @@ void run(ByteView input) {
   const std::size_t intact = intact_pieces(pieces, stream);
 
   ScriptedPort port;
-  for (std::size_t at = 0; at < stream.size(); at += portion) {
-    port.add_portion(ByteView(stream).subspan(at, std::min(portion, stream.size() - at)));
+  if ((mode & 2) != 0) port.let_writes_lag();
+  for (std::size_t at = 0, next = 0; at < stream.size();) {
+    // One record at a time, or without regard to their borders.
+    const std::size_t wanted = (mode & 4) != 0 && next < pieces.size() ? pieces[next++].bytes.size() : portion;
+    const std::size_t count = std::min(wanted, stream.size() - at);
+    port.add_portion(ByteView(stream).subspan(at, count));
+    at += count;
   }
   LaneState state;
   DropCounters drops;
@@ -113,6 +127,11 @@ void run(ByteView input) {
   if (sealed.ends_in_fault) expect(end == LaneEnd::bad_record, "a record that lies about its items ends the lane");
   if (!sealed.ends_in_fault) expect(state.inbound.records.load() == intact, "every intact record opens");
   expect(is_showable(inbound.reason()), "the reason may be shown");
+  std::size_t intact_bytes = 0;
+  for (std::size_t i = 0; i < intact; ++i) intact_bytes += pieces[i].bytes.size();
+  if (is_bad_header(ByteView(stream).subspan(intact_bytes))) {
+    expect(end == LaneEnd::bad_record, "a header is judged before its body is waited for");
+  }
 
   std::size_t next = 0;
   for (const DeliveredPacket& written : port.delivered()) {

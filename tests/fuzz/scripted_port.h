@@ -20,8 +20,8 @@ class ScriptedPort {
   void add_portion(ByteView bytes) {
     if (!bytes.empty()) portions_.emplace_back(bytes.begin(), bytes.end());
   }
-  /// The next writes are refused with this errno, as a device may; 0: they succeed.
-  void refuse_writes(int error) { write_error_ = error; }
+  /// Writes stay under way while more bytes come in, as a kernel may let them: their memory is read late.
+  void let_writes_lag() { writes_lag_ = true; }
 
   [[nodiscard]] const std::vector<DeliveredPacket>& delivered() const { return delivered_; }
 
@@ -42,28 +42,39 @@ class ScriptedPort {
 
   void write(std::uint64_t tag, int, std::span<iovec> vectors) {
     expect(vectors.size() == 2 && vectors[0].iov_len == tunnel::vnet_header_bytes, "a packet is written behind its offload header");
-    const auto* const bytes = static_cast<const Byte*>(vectors[1].iov_base);
-    if (write_error_ == 0) {
-      delivered_.push_back({tunnel::load_vnet(static_cast<const Byte*>(vectors[0].iov_base)),
-                            {bytes, bytes + vectors[1].iov_len}});
-    }
-    const int count = static_cast<int>(vectors[0].iov_len + vectors[1].iov_len);
-    done_.push_back({tag, write_error_ == 0 ? count : -write_error_});
+    under_way_.push_back({tag, {vectors.begin(), vectors.end()}});
   }
 
-  // Writes complete before bytes come, as on a device: the memory of a delivery is in use until then.
   Result<std::span<const tunnel::Completion>> wait(Instant) {
     handed_over_.clear();
-    std::swap(handed_over_, done_);
-    if (handed_over_.empty() && receiving_) {
+    const bool has_writes = !under_way_.empty();
+    if (!has_writes || (writes_lag_ && receiving_ && !has_lagged_)) {
+      expect(receiving_, "the walk waits for something");
       handed_over_.push_back({receive_tag_, next_portion()});
       receiving_ = false;
+      has_lagged_ = true;
+      return std::span<const tunnel::Completion>(handed_over_);
     }
-    expect(!handed_over_.empty(), "the walk waits for something");
+    has_lagged_ = false;
+    for (const Write& write : under_way_) handed_over_.push_back({write.tag, carry_out(write)});
+    under_way_.clear();
     return std::span<const tunnel::Completion>(handed_over_);
   }
 
  private:
+  struct Write {
+    std::uint64_t tag;
+    std::vector<iovec> vectors;
+  };
+
+  // Only now the memory is read.
+  int carry_out(const Write& write) {
+    const auto* const bytes = static_cast<const Byte*>(write.vectors[1].iov_base);
+    delivered_.push_back({tunnel::load_vnet(static_cast<const Byte*>(write.vectors[0].iov_base)),
+                          {bytes, bytes + write.vectors[1].iov_len}});
+    return static_cast<int>(write.vectors[0].iov_len + write.vectors[1].iov_len);
+  }
+
   int next_portion() {
     if (portions_.empty()) return 0;
     std::vector<Byte>& portion = portions_.front();
@@ -76,9 +87,10 @@ class ScriptedPort {
 
   std::deque<std::vector<Byte>> portions_;
   std::vector<DeliveredPacket> delivered_;
-  std::vector<tunnel::Completion> done_;
+  std::vector<Write> under_way_;
   std::vector<tunnel::Completion> handed_over_;
-  int write_error_{0};
+  bool writes_lag_{false};
+  bool has_lagged_{false};
   bool receiving_{false};
   std::uint64_t receive_tag_{0};
   ByteSpan into_;

@@ -56,7 +56,7 @@ struct End {
   std::vector<Byte> wire{};            // of that, what the path still holds
   std::vector<Byte> given{};           // all that the path has given it
   std::optional<RecordLayer> layer{};  // once it has a session
-  std::vector<std::vector<Byte>> sealed{};
+  std::vector<std::pair<RecordType, std::vector<Byte>>> sealed{};
   std::size_t opened{0};
   bool is_broken{false};  // a record did not open: the lane has ended
 
@@ -95,7 +95,8 @@ void open_records(End& end, const End& peer) {
     const auto payload = end.layer->opener.open((*found)->second);
     if (!payload) return void(end.is_broken = true);
     expect(end.opened < peer.sealed.size(), "no record opens that was not sealed");
-    const std::vector<Byte>& sealed = peer.sealed[end.opened++];
+    const auto& [type, sealed] = peer.sealed[end.opened++];
+    expect((*found)->first == type, "a record is of the type that was sealed");
     expect(std::equal(payload->begin(), payload->end(), sealed.begin(), sealed.end()), "no altered byte is delivered");
     if ((*found)->first == RecordType::key_update && !end.layer->opener.ratchet(script_start)) end.is_broken = true;
   }
@@ -155,7 +156,7 @@ void seal(End& end, Choices& choices) {
   const auto type = steps ? RecordType::key_update : RecordType::data;
   expect(end.layer->sealer.seal(type, record).has_value(), "a fresh key seals");
   if (steps) end.layer->sealer.ratchet(script_start);
-  end.sealed.push_back(std::move(payload));
+  end.sealed.emplace_back(type, std::move(payload));
   end.put(record);
 }
 

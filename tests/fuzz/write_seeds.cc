@@ -61,10 +61,13 @@ std::string a_journal() {
 }
 
 void write_all() {
+  write_seed("config", "letters.toml", "# f\xc3\xbcr\nsite = \"b\xc3\xbcro\"\n[identity]\nkey = 'k\xc3\xb6' # \xc3\xa4\n");
   // The first byte chooses the reader.
   write_seed("probe", "request", script({0}) + to_line(to_json(a_result().request)));
   write_seed("probe", "result", script({1}) + to_line(to_json(a_result())));
   write_seed("probe", "journal", script({2}) + a_journal());
+  write_seed("foreign", "iperf3_short",
+             script({0}) + R"({"end":{"sum_sent":{"retransmits":3},"sum_received":{"bytes":118000000,"bits_per_second":943000000.5}}})");
   write_seed("foreign", "openvpn", script({1}) + "OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [EPOLL]\n");
   write_seed("foreign", "proc_stat", script({2}) + "cpu  10132153 290696 3084719 46828483 16683 0 25195 4 175628 0\ncpu0 1 2\n");
   write_seed("foreign", "arm", script({3}) + "openvpn mssfix=0 proto=tcp tun_mtu=9000");
@@ -80,11 +83,14 @@ void write_all() {
   write_seed("control_socket", "status", script({255, 255}) + "{\"request\":\"status\"}\n");
   write_seed("control_socket", "drops", script({0, 3}) + "{\"request\":\"stop\"}\n");
   write_seed("control_socket", "no_request", script({255, 255}) + "[1,{}]\n");
+  write_seed("command_text", "receive", " mbuffer  -q -s 128k -m 16M 2>/dev/null | lzop -dfc |  zfs receive  -s -F 'backup/office/data' 2>&1");
+  write_seed("command_text", "prune", "zfs destroy 'a'@x; zfs destroy 'a'@y; ");
+  write_seed("command_text", "quotes", R"(zfs get name 'it'"'"'s' "a b" >/dev/null 2>&1)");
 
   // Scripts: see the first lines of each target's run().
   write_seed("session", "two_honest_ends", script({0, 16, 12, 40, 14, 90, 12, 250, 12, 3, 4, 6, 4, 6}));
   write_seed("session", "two_sessions", script({2, 16, 17, 12, 40, 13, 41, 20, 1, 0, 4, 5, 4, 6}));
-  write_seed("session", "one_flipped_bit", script({0, 16, 12, 40, 12, 41, 20, 0, 0, 0, 1, 0, 0, 9, 0, 3, 4}));
+  write_seed("session", "one_flipped_bit", script({0, 16, 12, 8, 22, 0, 0, 40, 0, 0, 1, 6}));
   write_seed("session", "psk", script({1, 16, 12, 40, 4}));
   write_seed("handshake", "honest_client", script({1, 0, 0}));
   write_seed("handshake", "bent_hello", script({1, 2, 1, 3, 9, 1, 100, 1}));
@@ -96,9 +102,11 @@ void write_all() {
   write_seed("knock", "at_the_door", script({20, 0, 9, 30}));
   write_seed("control_records", "one_of_each", script({0, 0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0}));
   write_seed("control_records", "floods", script({0, 0xff, 0, 2, 0x8f, 0}));
-  write_seed("items", "two_items", script({1, 0x10, 0, 0, 0x24, 4, 0, 0}));
+  write_seed("items", "two_items", script({1, 0, 0x10, 0, 0, 0x24, 4, 0, 0}));
+  write_seed("items", "cut_off", script({1, 3, 5, 0x10, 0, 0, 0x24, 4, 0, 0}));
   write_seed("records", "tcp", script({0, 1, 1, 0, 0, 16, 80}));
   write_seed("records", "super_packets", script({0, 2, 1, 1, 0x30, 16, 20, 0, 5, 0x78, 0x33, 16, 9, 0, 5, 0x78}));
+  write_seed("records", "writes_lag", script({6, 3, 0, 0, 0, 16, 80, 0, 0, 0, 0, 16, 90, 0, 0, 0, 0, 16, 70, 0}));
   write_seed("packets", "super_packet", script({0, 0x30, 16, 20, 0, 5, 0x78}));
   write_seed("packets", "peer_claims", script({1, 2, 5, 0x78, 0x30, 16, 20, 0, 5, 0x78}));
   write_seed("hello", "sound_hello", script({0, 0}));
