@@ -5,7 +5,7 @@
 include_guard(GLOBAL)
 include(linktune_target)
 
-set(LINKTUNE_FUZZ_SECONDS 5 CACHE STRING "How long each target's test goes on beyond its seeds (unit: s)")
+set(LINKTUNE_FUZZ_SECONDS 4 CACHE STRING "How long each target's test goes on beyond its seeds (unit: s)")
 
 add_library(linktune_fuzz_entry OBJECT ${PROJECT_SOURCE_DIR}/tests/fuzz/entry.cc
                                        ${PROJECT_SOURCE_DIR}/tests/fuzz/steady_random.cc)
@@ -22,10 +22,10 @@ function(linktune_fuzz name)
   target_link_libraries(${name}_fuzz PRIVATE linktune_fuzz_entry ${arg_USES} linktune::base OpenSSL::Crypto)
   target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
   set(seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
-  set(found ${PROJECT_BINARY_DIR}/found/${name})
+  set(found ${PROJECT_BINARY_DIR}/short/${name})  # what this test finds beyond the seeds; emptied before each run
   file(MAKE_DIRECTORY ${found} ${PROJECT_BINARY_DIR}/broken)
   add_test(NAME "fuzz: ${name}"
-           COMMAND ${name}_fuzz -max_total_time=${LINKTUNE_FUZZ_SECONDS} -max_len=${arg_MAX_BYTES} -timeout=10
+           COMMAND ${name}_fuzz -max_total_time=${LINKTUNE_FUZZ_SECONDS} -max_len=${arg_MAX_BYTES} -timeout=60
                    -rss_limit_mb=2048 -verbosity=0 -print_funcs=0 -print_final_stats=1 -artifact_prefix=${PROJECT_BINARY_DIR}/broken/${name}-
                    ${found} ${seeds})
   set_tests_properties("fuzz: ${name}" PROPERTIES LABELS fuzz TIMEOUT 120)

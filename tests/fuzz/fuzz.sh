@@ -50,7 +50,7 @@ fuzz_one() {  # name, largest input, seconds
   local log=$tree/found/$1.log
   mkdir -p $tree/found/"$1" $tree/broken
   local status=0
-  $tree/tests/fuzz/"$1"_fuzz -max_total_time="$3" -max_len="$2" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+  $tree/tests/fuzz/"$1"_fuzz -max_total_time="$3" -max_len="$2" -timeout=60 -rss_limit_mb=2048 -verbosity=0 \
     -print_funcs=0 -print_final_stats=1 -artifact_prefix=$tree/broken/"$1"- \
     $tree/found/"$1" tests/fuzz/corpus/"$1" >"$log" 2>&1 || status=$?
   printf '%-16s %12s runs %8s a second %6s inputs   %s\n' "$1" "$(stat_of "$log" number_of_executed_units)" \
@@ -73,6 +73,8 @@ fuzz_all() {  # TIME
 
 short() {
   build fuzz_targets
+  rm -rf $tree/short
+  while read -r name bytes; do mkdir -p $tree/short/"$name"; done <$tree/fuzz_targets
   ctest --test-dir $tree --output-on-failure --no-tests=error -j "$(nproc)"
 }
 
@@ -117,7 +119,7 @@ plant_one() {  # the patch
   rm -rf $artifacts && mkdir -p $artifacts/found
   began=$(date +%s%N)
   build/planted/build/fuzz/tests/fuzz/"${target}"_fuzz -max_total_time=$seconds_for_a_bug \
-    -max_len="$(sed -n "s/^$target //p" build/planted/build/fuzz/fuzz_targets)" -timeout=10 -verbosity=0 -print_funcs=0 \
+    -max_len="$(sed -n "s/^$target //p" build/planted/build/fuzz/fuzz_targets)" -timeout=60 -verbosity=0 -print_funcs=0 \
     -artifact_prefix=$artifacts/ $artifacts/found tests/fuzz/corpus/"$target" >build/planted/run.log 2>&1 || status=$?
   took=$((($(date +%s%N) - began) / 1000000))
   patch -d build/planted -R -p1 -s --no-backup-if-mismatch <"$1"
