@@ -13,9 +13,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// 24 MB take five seconds of this line: long enough to cut it several times in between.
-const std::vector<std::string> slow_line{"rate=40mbit", "delay=10ms"};
-constexpr std::uint64_t file_bytes = 24'000'000;
+// 16 MB take two seconds of this line, plus what ZFS itself takes: long enough to cut it several times in between.
+const std::vector<std::string> slow_line{"rate=60mbit", "delay=10ms"};
+constexpr std::uint64_t file_bytes = 16'000'000;
 
 #define NEEDS_ZFS()                              \
   if (const auto why = ZfsStage::why_not()) {    \
@@ -117,6 +117,29 @@ TEST_CASE("neither zfs send nor zfs receive notices that the line was cut", "[mi
   CHECK(offsite_hash(sites) == office_hash(sites));
   CHECK(syncoid.resent() <= 2 * stage_window_bytes);
   CHECK(sites.log("syncoid.log").find("the link was away 2 time(s)") != std::string::npos);
+}
+
+// Four minutes: by hand, with the tag [long].
+TEST_CASE("three cuts of a minute each are not noticed either", "[.long]") {
+  NEEDS_ZFS();
+  MirrorSites sites("mirror-long", slow_line);
+  sites.start_all();
+  require(sites.zfs.office.zfs({"create", "tank/home"}));
+  write_file_at_office(sites, "/home", file_bytes, 1);
+  Transfer syncoid(sites, "syncoid.log");
+  for (const std::uint64_t quarter : {1U, 2U, 3U}) {
+    syncoid.wait_for(file_bytes / 4 * quarter);
+    const std::uint64_t resent = syncoid.resent();
+    require(sites.sandbox.set_wan(lab::all_directions, {"blackout=on"}));
+    CHECK_FALSE(syncoid.child.wait(60s));
+    require(sites.sandbox.set_wan(lab::all_directions, {"blackout=off"}));
+    REQUIRE(comes_true([&] { return sites.meter->read().is_connected; }, 60s));
+    WARN("cut " << quarter << ": sent again so far " << syncoid.resent() << " bytes");
+    CHECK(syncoid.resent() - resent <= stage_window_bytes);
+  }
+  syncoid.expect_done();
+  CHECK(offsite_hash(sites) == office_hash(sites));
+  WARN("sent again in all: " << syncoid.resent() << " bytes; window " << stage_window_bytes);
 }
 
 TEST_CASE("neither zfs send nor zfs receive notices that a daemon was restarted, at either end", "[mirror][lab][netns]") {
