@@ -1,5 +1,6 @@
 #include "app/cli_mirror.h"
 
+#include "app/cli_mirror_proof.h"
 #include "app/cmd_mirror_agent.h"
 #include "app/interrupt.h"
 #include "app/ssh_shim.h"
@@ -42,6 +43,7 @@ void add_mirror(CLI::App& app, Shell& shell) {
   group->require_subcommand(1);
   add_agent(*group, shell);
   add_ssh(*group, shell);
+  add_mirror_proof(*group, shell);
 }
 
 }  // namespace lt::app

@@ -1,5 +1,6 @@
 #include "app/cmd_mirror_agent.h"
 
+#include "app/cmd_mirror_proof.h"
 #include "app/mirror_site.h"
 
 namespace lt::app {
@@ -26,6 +27,7 @@ Status run_mirror_agent(const MirrorAgentOptions& options, std::map<std::string,
                         std::stop_token stop, Log& log) {
   LT_TRY(const MirrorSite site, MirrorSite::load(options.config_path, options.jobs_path));
   const configs::MirrorConfig& config = site.mirror();
+  requests.merge(proof_requests({.receive = config.receive, .read = config.read}));
   LT_TRY(auto agent, mirror::Agent::create({.own = site.own_address(),
                                             .peer = site.peer_address(),
                                             .port = config.agent_port,

@@ -27,6 +27,9 @@ struct ZfsSiteOptions {
 
 class ZfsSite {
  public:
+  /// Nothing yet: to be assigned.
+  ZfsSite() = default;
+
   /// Answers `zpool list` when it returns, usually in a tenth of a second.
   /// @error as check_machine_for_zfs() · timed_out: zfs-fuse does not answer; its last words
   [[nodiscard]] static Result<ZfsSite> start(const ZfsSiteOptions& options);
@@ -59,7 +62,6 @@ class ZfsSite {
   [[nodiscard]] Status restart();
 
  private:
-  ZfsSite() = default;
   [[nodiscard]] Status cover_fixed_folders();
   [[nodiscard]] Status start_daemon();
 

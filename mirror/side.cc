@@ -126,7 +126,44 @@ class WithoutPipeSignal {
   sigset_t before_{};
 };
 
+Result<int> run_to_end(const Argv& argv, const SideStreams& streams) {
+  const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto given = [&](int fd) { return fd >= 0 ? fd : nothing.get(); };
+  LT_TRY(Child child, Child::start(argv, {given(streams.in), given(streams.out), given(streams.err)}));
+  while (true) {
+    if (const auto status = child.wait(std::chrono::hours(1))) return *status;
+  }
+}
+
 }  // namespace
+
+std::string quoted_text(const Argv& argv) {
+  std::string text;
+  for (const std::string& word : argv) {
+    if (!text.empty()) text += ' ';
+    const bool is_plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@+") == word.npos;
+    if (is_plain) {
+      text += word;
+      continue;
+    }
+    text += '\'';
+    for (const char c : word) text += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
+Result<int> TextSide::run(const Argv& argv, const SideStreams& streams) {
+  Argv whole = options_.program;
+  whole.push_back(quoted_text(argv));
+  return run_to_end(whole, streams);
+}
+
+Result<int> TextSide::serve_tree(const std::string& snapshot, const SideStreams& streams) {
+  Argv argv = options_.tree_program;
+  argv.push_back(snapshot);
+  return run(argv, streams);
+}
 
 Result<std::string> capture(Side& side, const Argv& argv) {
   LT_TRY(Pipe out, make_pipe());
@@ -143,12 +180,7 @@ Result<std::string> capture(Side& side, const Argv& argv) {
 }
 
 Result<int> LocalSide::run(const Argv& argv, const SideStreams& streams) {
-  const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const auto given = [&](int fd) { return fd >= 0 ? fd : nothing.get(); };
-  LT_TRY(Child child, Child::start(options_.wrap(argv), {given(streams.in), given(streams.out), given(streams.err)}));
-  while (true) {
-    if (const auto status = child.wait(std::chrono::hours(1))) return *status;
-  }
+  return run_to_end(options_.wrap(argv), streams);
 }
 
 Result<int> LocalSide::serve_tree(const std::string& snapshot, const SideStreams& streams) {

@@ -58,14 +58,35 @@ class LocalSide : public Side {
   Options options_;
 };
 
+/// The other site, through a program that is called as ssh is: it takes one text and has it run there. That
+/// is linktune's own way to the agent, or ssh itself.
+class TextSide : public Side {
+ public:
+  struct Options {
+    std::string name{"at the other site"};
+    Argv program;                                       // what stands before the text
+    Argv tree_program{"linktune", "mirror", "tree"};  // before the snapshot's name, there
+  };
+  explicit TextSide(Options options) : options_(std::move(options)) {}
+
+  [[nodiscard]] std::string where() const override { return options_.name; }
+  [[nodiscard]] Result<int> run(const Argv& argv, const SideStreams& streams) override;
+  [[nodiscard]] Result<int> serve_tree(const std::string& snapshot, const SideStreams& streams) override;
+
+ private:
+  Options options_;
+};
+
+/// `argv` as one text of a shell, each word in single quotes where it needs them.
+[[nodiscard]] std::string quoted_text(const Argv& argv);
+
 /// Runs `send` at `from` and `receive` at `to`, the one's output into the other's input.
-/// @param pass  sees every byte on its way; empty: none
 /// @return bytes carried
 /// @error io: the first to fail, with its last words
-using PassBytes = std::function<Status(const char* bytes, std::size_t count)>;
 [[nodiscard]] Result<std::uint64_t> carry_stream(Side& from, const Argv& send, Side& to, const Argv& receive);
 
 /// Runs `argv` at `side`; its output goes piece by piece to `take`.
+using PassBytes = std::function<Status(const char* bytes, std::size_t count)>;
 [[nodiscard]] Status read_stream(Side& side, const Argv& argv, const PassBytes& take);
 /// Runs `argv` at `side`; `give` fills its input, 0 at the end.
 using GiveBytes = std::function<Result<std::size_t>(char* bytes, std::size_t count)>;
