@@ -112,7 +112,8 @@ void log_event(Log& log, const tunnel::LinkEvent& event) {
 namespace {
 
 // From all privileges to none. @return whether files are restricted, too
-Result<bool> give_up_privileges(const ServiceUser& user, SandboxMode sandbox, std::atomic<Stage>& stage, Log& log) {
+Result<bool> give_up_privileges(const ServiceUser& user, SandboxMode sandbox, tunnel::IoBackend io,
+                                std::atomic<Stage>& stage, Log& log) {
   LT_CHECK(warm_up_tls());
   if (const auto locked = lock_memory(); !locked) log.warn("memory_not_locked", {{"why", locked.error().text()}});
   stage = Stage::memory_guarded;
@@ -125,7 +126,7 @@ Result<bool> give_up_privileges(const ServiceUser& user, SandboxMode sandbox, st
   if (sandbox == SandboxMode::enforce) {
     LT_TRY(restricted, restrict_files());
   }
-  LT_CHECK(close_sandbox(sandbox));
+  LT_CHECK(close_sandbox(sandbox, io == tunnel::IoBackend::io_uring));
   if (sandbox == SandboxMode::enforce) stage = Stage::sandboxed;
   return restricted;
 }
@@ -196,7 +197,7 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
   stage = Stage::listening;
   // Beyond this point the far prefixes lead into the link or nowhere.
 
-  LT_TRY(const bool files_restricted, give_up_privileges(user, options.sandbox, stage, log));
+  LT_TRY(const bool files_restricted, give_up_privileges(user, options.sandbox, io, stage, log));
   control->leave_socket();
   // Beyond this point there is no privilege, and only now is anybody spoken to.
 

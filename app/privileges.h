@@ -92,10 +92,11 @@ inline constexpr uid_t nobodys_uid = 61198;
 [[nodiscard]] Result<bool> restrict_files();
 
 /// Filters the system calls of all threads. @pre no_new_privs @error unsupported: the kernel has no such filter
-[[nodiscard]] Status close_sandbox(SandboxMode mode);
+/// @param with_io_uring  false: the data plane uses epoll, and io_uring's calls are closed, too
+[[nodiscard]] Status close_sandbox(SandboxMode mode, bool with_io_uring);
 [[nodiscard]] Status close_keeper_sandbox(SandboxMode mode);
 
-/// How many system calls the daemon's filter lets through at all.
+/// How many system calls the daemon's filter lets through at all, io_uring's among them.
 [[nodiscard]] std::size_t allowed_system_calls();
 
 /// What the kernel says of this process, of all its threads together.

@@ -7,6 +7,7 @@
 //   - allowed with some arguments only: clone (threads, no processes), socket (no raw, no packet sockets), ioctl;
 //   - io_uring: needed by the data plane, and its operations pass by any filter. What they can reach is bounded by
 //     other means: no capability, no file but for reading (Landlock acts on io_uring too), nothing of other users.
+//     Where the data plane uses epoll, they are closed.
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -42,7 +43,6 @@ constexpr int plain_calls[] = {
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll),
     SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(futex),
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-    SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
     // sockets
     SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
     SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fcntl),
@@ -56,6 +56,7 @@ constexpr int plain_calls[] = {
     SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler), SCMP_SYS(rseq),
     SCMP_SYS(set_robust_list), SCMP_SYS(membarrier), SCMP_SYS(getrusage),
     SCMP_SYS(statx), SCMP_SYS(sysinfo), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler), SCMP_SYS(epoll_pwait2)};
+constexpr int ring_calls[] = {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)};
 constexpr std::size_t calls_with_conditions = 10;  // openat open clone socket ioctl mmap mprotect prlimit64 tgkill prctl
 
 constexpr int keeper_calls[] = {
@@ -158,13 +159,14 @@ void add_socket_rules(Rules& rules) {
 
 std::size_t allowed_system_calls() {
   const auto here = std::count_if(std::begin(plain_calls), std::end(plain_calls), [](int call) { return call >= 0; });
-  return static_cast<std::size_t>(here) + calls_with_conditions;
+  return static_cast<std::size_t>(here) + std::size(ring_calls) + calls_with_conditions;
 }
 
-Status close_sandbox(SandboxMode mode) {
+Status close_sandbox(SandboxMode mode, bool with_io_uring) {
   if (mode == SandboxMode::off) return {};
   Rules rules(mode);
   rules.allow(plain_calls);
+  if (with_io_uring) rules.allow(ring_calls);
   add_file_rules(rules);
   add_memory_rules(rules);
   add_thread_rules(rules);

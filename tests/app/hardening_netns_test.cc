@@ -410,7 +410,11 @@ TEST_CASE("a wall clock that jumps ten years to and fro each second disconnects 
   const auto pinged = require(run_process(sites.sandbox.exec(lab::Host::office_lan, {"ping", "-n", "-q", "-i", "0.1", "-w", std::to_string(seconds), offsite_v4}),
                                           {.deadline = std::chrono::seconds(seconds + 10)}));
   INFO(pinged.out);
-  CHECK(pinged.out.find(" 0% packet loss") != std::string::npos);
+  CHECK(pinged.out.find(" 100% packet loss") == std::string::npos);
+  for (const char* site : {"office", "offsite"}) {
+    CHECK(sites.status(site)["sessions"] == 1);
+    CHECK(sites.status(site)["session_ends"].empty());
+  }
   // A new handshake in the wrong year, too.
   sites.offsite.signal(SIGKILL);
   REQUIRE(sites.offsite.wait(5s));

@@ -43,11 +43,11 @@ int in_child(const std::function<int()>& action) {
 constexpr int not_prepared = 99;
 
 // Through all stages, then `action`.
-int sandboxed(const std::function<int()>& action, SandboxMode mode = SandboxMode::enforce) {
+int sandboxed(const std::function<int()>& action, SandboxMode mode = SandboxMode::enforce, bool with_io_uring = true) {
   return in_child([&] {
     clear_surroundings();
     const auto user = find_service_user("");
-    if (!user || !warm_up_tls() || !become(*user) || !drop_capabilities() || !restrict_files() || !close_sandbox(mode)) {
+    if (!user || !warm_up_tls() || !become(*user) || !drop_capabilities() || !restrict_files() || !close_sandbox(mode, with_io_uring)) {
       return not_prepared;
     }
     return action();
@@ -150,6 +150,15 @@ TEST_CASE("a system call outside the list ends the process", "[app][privileges]"
           call.action();
           return possible;
         }) == killed);
+}
+
+TEST_CASE("io_uring is closed where the data plane does without it", "[app][privileges]") {
+  const auto make_ring = [] {
+    std::array<Byte, 120> parameters{};
+    return ::syscall(SYS_io_uring_setup, 8, parameters.data()) >= 0 || errno != EPERM ? 0 : 1;
+  };
+  CHECK(sandboxed(make_ring, SandboxMode::enforce, true) == possible);
+  CHECK(sandboxed(make_ring, SandboxMode::enforce, false) == killed);
 }
 
 TEST_CASE("what the C library tries and can do without is refused kindly", "[app][privileges]") {

@@ -32,6 +32,7 @@ const std::vector<Rule>& rules() {
   static const std::vector<std::string_view> writers{"base/assert.cc", "base/log.cc"};
   static const std::vector<std::string_view> quick_tests{
       "tests/base/*", "tests/crypto/*", "tests/configs/*", "tests/tunnel/*", "tests/tuner/*"};
+  static const std::vector<std::string_view> timeless{"base/*", "crypto/*", "tunnel/*", "app/daemon*", "app/keeper*", "app/route_guard*"};
   static const std::vector<Rule> table{
       {"Manager", everywhere(), {}, "say what it does, not that it manages"},
       {"catch (...)", program, {"app/main.cc"}, "only main catches everything"},
@@ -59,6 +60,9 @@ const std::vector<Rule>& rules() {
        "a fixed buffer turns autotuning off (docs/adr/0002-tcp-as-carrier.md)"},
       {"sleep_for(", quick_tests, {}, "wait for the event"},
       {"usleep(", quick_tests, {}, "wait for the event"},
+      {"system_clock", timeless, {}, "the wall clock may jump ten years: use the steady one"},
+      {"gettimeofday(", timeless, {}, "the wall clock may jump ten years: use the steady one"},
+      {"CLOCK_REALTIME", timeless, {}, "the wall clock may jump ten years: use the steady one"},
   };
   return table;
 }
