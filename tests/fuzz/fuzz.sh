@@ -99,7 +99,12 @@ seeds() {
 # A copy of the sources with its own build tree: a planted bug never touches the real ones.
 copy_sources() {
   mkdir -p build/planted
-  tar --exclude=./build --exclude=./.git -cf - . | tar -C build/planted -xf -
+  if [ -f build/planted/applied.patch ]; then  # a run that was broken off
+    patch -d build/planted -R -p1 -s --no-backup-if-mismatch <build/planted/applied.patch
+    rm build/planted/applied.patch
+  fi
+  # Only what is newer, with the time of now: then what is built anew is what has changed.
+  find . -mindepth 1 -maxdepth 1 ! -name build ! -name .git -exec cp -ru -t build/planted {} +
   configure build/planted build/planted/build/fuzz
 }
 
@@ -107,13 +112,16 @@ plant_one() {  # the patch
   local name target began took status=0 artifacts=build/planted/broken
   name=$(basename "$1" .patch)
   target=$(sed -n 's/^Target: //p' "$1")
-  patch -d build/planted -p1 -s --no-backup-if-mismatch <"$1" >build/planted/patch.log || {
+  patch -d build/planted -p1 -s --dry-run <"$1" >build/planted/patch.log || {
     echo "$name: the patch does not apply any more; mend $1" >&2
     return 1
   }
+  cp "$1" build/planted/applied.patch
+  patch -d build/planted -p1 -s --no-backup-if-mismatch <"$1"
   cmake --build build/planted/build/fuzz --target "${target}_fuzz" >build/planted/build.log 2>&1 || {
     tail -n 20 build/planted/build.log >&2
-    patch -d build/planted -R -p1 -s <"$1"
+    patch -d build/planted -R -p1 -s --no-backup-if-mismatch <"$1"
+    rm build/planted/applied.patch
     return 1
   }
   rm -rf $artifacts && mkdir -p $artifacts/found
@@ -123,6 +131,7 @@ plant_one() {  # the patch
     -artifact_prefix=$artifacts/ $artifacts/found tests/fuzz/corpus/"$target" >build/planted/run.log 2>&1 || status=$?
   took=$((($(date +%s%N) - began) / 1000000))
   patch -d build/planted -R -p1 -s --no-backup-if-mismatch <"$1"
+  rm build/planted/applied.patch
   if [ $status -ne 0 ] && [ -n "$(find $artifacts -maxdepth 1 -type f)" ]; then
     printf '%-34s %-16s found in %3d.%03d s   %s\n' "$name" "$target" $((took / 1000)) $((took % 1000)) \
       "$(grep -m1 -oE 'BROKEN PROMISE: .*|a bug: .* does not hold|SUMMARY: [A-Za-z]*Sanitizer: [a-z-]*' build/planted/run.log || true)"

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/probe_samples.h"
 #include "tuner/fields.h"
 #include "tuner/journal.h"
 #include "tuner/probe.h"
@@ -66,11 +67,34 @@ void read_journal_text(std::string_view text) {
   }
 }
 
+void collect_numbers(Json& value, std::vector<Json*>& numbers) {
+  if (value.is_number()) numbers.push_back(&value);
+  if (!value.is_structured()) return;
+  for (auto& inner : value) collect_numbers(inner, numbers);
+}
+
+// An honest text in which some numbers are the fuzzer's: whole, negative, or with a fraction.
+Json bent(Json value, Choices& choices) {
+  std::vector<Json*> numbers;
+  collect_numbers(value, numbers);
+  for (std::size_t bends = 1 + choices.below(4); bends > 0; --bends) {
+    Json& number = *numbers[choices.below(numbers.size())];
+    const Byte shape = choices.u8();
+    const std::uint64_t drawn = shape < 128 ? choices.u32() : std::uint64_t{choices.u32()} << 32 | choices.u32();
+    if (shape % 4 == 1) number = static_cast<std::int64_t>(drawn);
+    else if (shape % 4 == 2) number = static_cast<double>(drawn) / 1000;
+    else number = drawn;
+  }
+  return value;
+}
+
 }  // namespace
 
 void run(ByteView input) {
   Choices choices(input);
-  const std::size_t reader = choices.below(3);
+  const std::size_t reader = choices.below(5);
+  if (reader == 3) return read_result(bent(to_json(a_result()), choices));
+  if (reader == 4) return read_request(bent(to_json(a_result().request), choices));
   const std::string_view text = as_text(choices.rest());
   if (reader == 2) return read_journal_text(text);
   const auto value = parse_json(text, "the peer");

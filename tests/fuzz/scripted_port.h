@@ -52,7 +52,7 @@ class ScriptedPort {
       expect(receiving_, "the walk waits for something");
       handed_over_.push_back({receive_tag_, next_portion()});
       receiving_ = false;
-      has_lagged_ = true;
+      has_lagged_ = has_writes;
       return std::span<const tunnel::Completion>(handed_over_);
     }
     has_lagged_ = false;

@@ -162,7 +162,9 @@ void seal(End& end, Choices& choices) {
 
 // What a hostile path does to the bytes it holds.
 void tamper(std::vector<Byte>& wire, const std::vector<Byte>& said, std::vector<Byte>& elsewhere, Choices& choices) {
-  const std::size_t at = wire.empty() ? 0 : choices.below(wire.size());
+  // Anywhere, or near the front, where the next header is.
+  const std::size_t reach = choices.truth() ? std::min<std::size_t>(wire.size(), 16) : wire.size();
+  const std::size_t at = wire.empty() ? 0 : choices.below(reach);
   const auto place = wire.begin() + static_cast<std::ptrdiff_t>(at);
   const std::size_t count = std::min<std::size_t>(1 + choices.u8(), wire.size() - at);
   switch (choices.below(7)) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/probe_samples.h"
 #include "tuner/journal.h"
 #include "tuner/probe.h"
 
@@ -27,21 +28,6 @@ std::string script(std::initializer_list<int> bytes) {
   return text;
 }
 
-tuner::ProbeResult a_result() {
-  tuner::ProbeResult result;
-  result.request.data = *IpAddress::parse("10.99.0.2");
-  result.up.emplace();
-  result.up->bytes = {125'000'000};
-  result.up->measured = std::chrono::seconds(1);
-  result.up->series.assign(10, 12'500'000);
-  result.up->congestion = "cubic";
-  result.up->flows = 1;
-  result.idle = {.sent = 200, .arrived = 199, .replied = 199, .returned = 198, .latency = tuner::summarise({400, 410, 900})};
-  result.client_cpu = {.cpus = 2, .window_seconds = 1, .busy_seconds = 0.5};
-  result.client_kernel = "Linux 6.1.0";
-  return result;
-}
-
 std::string a_journal() {
   tuner::SweepHeader header;
   header.id = "0123456789abcdef";
@@ -60,11 +46,25 @@ std::string a_journal() {
   return text;
 }
 
+// A seed is a text that its reader takes, else the fuzzer never comes to what lies behind.
+void expect_taken() {
+  const auto request = tuner::probe_request_from_json(to_json(a_result().request));
+  if (!request) std::fprintf(stderr, "%s\n", request.error().what.c_str());
+  const auto result = tuner::probe_result_from_json(to_json(a_result()));
+  if (!result) std::fprintf(stderr, "%s\n", result.error().what.c_str());
+  const auto journal = tuner::parse_journal(a_journal(), "journal");
+  if (!journal) std::fprintf(stderr, "%s\n", journal.error().what.c_str());
+  expect(request && result && journal, "the seeds are taken by their readers");
+}
+
 void write_all() {
+  expect_taken();
   write_seed("config", "letters.toml", "# f\xc3\xbcr\nsite = \"b\xc3\xbcro\"\n[identity]\nkey = 'k\xc3\xb6' # \xc3\xa4\n");
   // The first byte chooses the reader.
   write_seed("probe", "request", script({0}) + to_line(to_json(a_result().request)));
   write_seed("probe", "result", script({1}) + to_line(to_json(a_result())));
+  write_seed("probe", "bent_result", script({3, 0, 0, 3, 40, 4, 0, 0, 0, 99}));
+  write_seed("probe", "bent_request", script({4, 0, 0, 1, 3, 0, 0, 0, 0, 7}));
   write_seed("probe", "journal", script({2}) + a_journal());
   write_seed("foreign", "iperf3_short",
              script({0}) + R"({"end":{"sum_sent":{"retransmits":3},"sum_received":{"bytes":118000000,"bits_per_second":943000000.5}}})");
@@ -90,7 +90,7 @@ void write_all() {
   // Scripts: see the first lines of each target's run().
   write_seed("session", "two_honest_ends", script({0, 16, 12, 40, 14, 90, 12, 250, 12, 3, 4, 6, 4, 6}));
   write_seed("session", "two_sessions", script({2, 16, 17, 12, 40, 13, 41, 20, 1, 0, 4, 5, 4, 6}));
-  write_seed("session", "one_flipped_bit", script({0, 16, 12, 8, 22, 0, 0, 40, 0, 0, 1, 6}));
+  write_seed("session", "one_flipped_bit", script({0, 16, 12, 8, 22, 0, 0, 1, 40, 0, 0, 1, 6}));
   write_seed("session", "psk", script({1, 16, 12, 40, 4}));
   write_seed("handshake", "honest_client", script({1, 0, 0}));
   write_seed("handshake", "bent_hello", script({1, 2, 1, 3, 9, 1, 100, 1}));
