@@ -331,11 +331,13 @@ class MirrorReader {
   void read_scrub(const TomlNode& table) {
     const std::string section = "[[mirror.scrub]]";
     check_keys(table, scrub_keys(), section);
-    require(table, "pool", section, "pool = \"tank\" or pool = \"peer:backup\"");
+    require(table, "pool", section, "pool = \"tank\"");
     DatasetPlace pool;
     place(table, "pool", pool);
-    if (const TomlNode* node = table.find("pool");
-        node != nullptr && pool.dataset.find('/') != std::string::npos) {
+    if (const TomlNode* node = table.find("pool"); node != nullptr && pool.is_peer) {
+      add(node->at, "`pool`: a site scrubs its own pools; write this section in the other site's "
+                    "config, without `peer:`");
+    } else if (node != nullptr && pool.dataset.find('/') != std::string::npos) {
       add(node->at, "`pool`: " + quoted(pool.dataset) + " is a dataset; write its pool, `" +
                         pool.dataset.substr(0, pool.dataset.find('/')) + "`");
     }

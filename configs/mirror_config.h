@@ -114,9 +114,10 @@ struct MirrorReceive {
   friend bool operator==(const MirrorReceive&, const MirrorReceive&) = default;
 };
 
-/// A pool that is scrubbed on schedule; its result is kept.
+/// A pool of this site that is scrubbed on schedule; its result is kept. The other site's config
+/// holds those of its own.
 struct MirrorScrub {
-  DatasetPlace pool;  // "tank" or "peer:backup"
+  DatasetPlace pool;
   Calendar schedule;
   Seconds stale_after{std::chrono::hours(24 * 14)};  // without a good result this is an alert
 

@@ -279,6 +279,7 @@ Result<std::optional<Failure>> Runner::attempt(Carrying& carrying, const Planned
   static_cast<void>(::unlink(words_path.c_str()));
   Argv argv{"setsid", "env"};
   if (!options_.program_path.empty()) argv.push_back("PATH=" + options_.program_path);
+  argv.insert(argv.end(), options_.environment.begin(), options_.environment.end());
   argv.push_back(std::string(meter_variable) + "=" + carrying.meter.path());
   const Argv syncoid =
       syncoid_argv(config_.syncoid, carrying.job, planned.source, planned.target);

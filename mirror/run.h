@@ -52,6 +52,7 @@ using RateCeiling =
 struct RunOptions {
   Reach reach;
   std::string program_path;  // PATH of Syncoid and all it starts; empty: this program's
+  std::vector<std::string> environment{};  // NAME=VALUE of Syncoid and all it starts
   std::function<void(const Progress&)> progress{};
   RateCeiling ceiling{};     // for jobs that yield; empty: none
   std::function<configs::WallTime()> wall_clock{};  // empty: the system's

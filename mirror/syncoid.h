@@ -10,7 +10,7 @@
 namespace lt::mirror {
 
 /// The host that stands for the other site in Syncoid's arguments; the ssh-shaped shim knows it.
-inline constexpr std::string_view peer_host = "peer";
+inline constexpr std::string_view peer_host = "root@peer";
 
 /// Syncoid for the one dataset `source` of `job`, without what is below it.
 [[nodiscard]] Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,

@@ -121,6 +121,7 @@ TEST_CASE("what is wrong in a mirror config is named with its line and its cure"
       Bad{19, "name = \"data\"", "is taken"}, Bad{21, "target = \"peer:backup/office/x\"", "reach"},
       Bad{24, "dataset = \"\"", "no dataset"}, Bad{25, "append_only = 1", "true or false"},
       Bad{28, "pool = \"tank/data\"", "write its pool"},
+      Bad{28, "pool = \"peer:backup\"", "the other site's config"},
       Bad{29, "schedule = \"Sun 3\"", "no place"});
   INFO(bad.replacement);
   const std::string text = with_line(bad.line, bad.replacement);
@@ -195,7 +196,7 @@ TEST_CASE("the mirror's example is a good config", "[configs][mirror]") {
       load_mirror_config(std::string(LINKTUNE_SOURCE_DIR) + "/configs/examples/mirror.toml");
   if (!config) FAIL(config.error().what);
   CHECK(config->jobs.size() == 2);
-  CHECK(config->scrubs.size() == 2);
+  CHECK(config->scrubs.size() == 1);
   CHECK(config->hooks_of(config->jobs[0]).on_stale.size() == 2);
 }
 
