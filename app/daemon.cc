@@ -103,6 +103,7 @@ void log_event(Log& log, const tunnel::LinkEvent& event) {
     case Kind::handshake_failed: return log.warn("handshake_failed", fields);
     case Kind::stranger: return log.debug("stranger", fields);
     case Kind::session_up: return log.info("session_up", fields);
+    case Kind::lane_up: return log.info("lane_up", fields);
     case Kind::lane_ended: return log.info("lane_ended", fields);
   }
 }
@@ -181,7 +182,7 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
        .own_key = keys.own,
        .peer_key = config.peer_public_key,
        .psk = std::move(keys.psk),
-       .tun_fd = device.fd(),
+       .tun_queues = {device.fd()},
        .tun_offload = device.offload(),
        .io = io,
        .tun_mtu = config.knobs.mtu,

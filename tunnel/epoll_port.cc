@@ -64,6 +64,14 @@ void EpollPort::send(std::uint64_t tag, int fd, std::span<iovec> vectors) {
   pending_.push_back({Kind::send, fd, tag, vectors, {}, 0});
 }
 
+void EpollPort::cancel_reads(int fd) {
+  for (Operation& operation : pending_) {
+    if (operation.fd == fd && (operation.kind == Kind::read || operation.kind == Kind::read_now)) {
+      operation.kind = Kind::cancelled;
+    }
+  }
+}
+
 namespace {
 
 // Drops the first `count` bytes of `vectors`: they are sent.
@@ -89,6 +97,10 @@ ssize_t attempt_send(int fd, std::span<iovec> vectors) {
 
 // Whether the operation has completed; otherwise the kernel would have it wait.
 bool EpollPort::try_one(Operation& operation) {
+  if (operation.kind == Kind::cancelled) {
+    completions_.push_back({operation.tag, -ECANCELED});
+    return true;
+  }
   Readiness& ready = readiness(operation.fd);
   const bool is_input = operation.kind == Kind::read || operation.kind == Kind::read_now || operation.kind == Kind::receive;
   bool& blocked = is_input ? ready.blocked_in : ready.blocked_out;
@@ -109,6 +121,7 @@ bool EpollPort::try_one(Operation& operation) {
           count = ::recv(operation.fd, operation.single.iov_base, operation.single.iov_len, MSG_DONTWAIT);
           break;
         case Kind::send: count = attempt_send(operation.fd, operation.vectors); break;
+        case Kind::cancelled: break;  // answered above
       }
     }
     if (count < 0 && errno == EINTR) continue;

@@ -19,11 +19,13 @@ class EpollPort {
   void write(std::uint64_t tag, int fd, std::span<iovec> vectors);
   void receive(std::uint64_t tag, int fd, ByteSpan into);
   void send(std::uint64_t tag, int fd, std::span<iovec> vectors);
+  void cancel_reads(int fd);
+  [[nodiscard]] Instant now() const { return std::chrono::steady_clock::now(); }
   [[nodiscard]] Result<std::span<const Completion>> wait(Instant until);
   void wake();
 
  private:
-  enum class Kind : std::uint8_t { read, read_now, write, receive, send };
+  enum class Kind : std::uint8_t { read, read_now, write, receive, send, cancelled };
   struct Operation {
     Kind kind;
     int fd;

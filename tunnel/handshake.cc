@@ -103,7 +103,7 @@ Status Handshake::advance() {
     LT_TRY(const auto bytes, channel_.read_exactly(go.size()));
     if (!bytes) return {};
     if (!std::equal(go.begin(), go.end(), bytes->begin())) return fail(Errc::protocol, "GO is malformed");  // P-20
-    LT_CHECK(establish(accepted_.session_id, accepted_.record_limit, accepted_.tun_mtu));
+    LT_CHECK(establish());
   }
   return {};
 }
@@ -129,9 +129,22 @@ Mac Handshake::mac_of(const crypto::Secret<32>& key, ByteView first, ByteView se
   return crypto::hmac_sha256(key.reveal(), {first, second, binding_.reveal()});
 }
 
+// P-64: bound to this lane's own handshake, so that it is worth nothing on another.
+Mac Handshake::join_mac_of(const SessionTerms& terms, const Hello& hello) const {
+  return crypto::hmac_sha256(terms.join.reveal(),
+                             {hello.session_id, ByteView(&hello.lane_index, 1), binding_.reveal()});
+}
+
 Status Handshake::send_hello() {
   Hello hello{.offer = options_.offer};
   hello.offer.psk_used = !options_.psk.empty();
+  if (options_.join) {
+    hello.session_id = options_.join->session_id;
+    hello.lane_index = options_.join->lane_index;
+    hello.take_over = options_.join->take_over;
+    hello.offer.lane_count = options_.join->terms->lane_count;
+    hello.join_mac = join_mac_of(*options_.join->terms, hello);
+  }
   hello_ = encode(hello);  // P-11
   const Mac mac = mac_of(secrets_->confirm_client, ByteView(hello_).first(hello_bytes - mac_bytes));
   std::copy(mac.begin(), mac.end(), hello_.end() - mac_bytes);
@@ -162,12 +175,20 @@ Status Handshake::take_hello(ByteView bytes) {
     return refuse(RejectCode::prefix_mismatch,
                   "the sites disagree about their networks: compare local and peer prefixes of both configs");
   }
-  peer_boot_id_ = hello->offer.boot_id;
+  accepted_.lane_count = std::min(hello->offer.lane_count, options_.offer.lane_count);
+  accepted_.express = hello->offer.express && options_.offer.express && accepted_.lane_count > 1;
+  crypto::fill_random(accepted_.session_id);
+  if (hello->is_join()) {
+    if (const auto reject = judge_join(*hello)) return refuse(reject->code, reject->text);
+  }
+  if (options_.sessions != nullptr) {
+    if (const auto reject = options_.sessions->judge(*hello)) return refuse(reject->code, reject->text);
+  }
+  peer_hello_ = *hello;
 
   // P-16, P-17
   accepted_.record_limit = std::min(hello->offer.record_limit, options_.offer.record_limit);
   accepted_.tun_mtu = std::min(hello->offer.tun_mtu, options_.offer.tun_mtu);
-  crypto::fill_random(accepted_.session_id);
   auto reply = encode(accepted_);
   accepted_.mac = mac_of(secrets_->confirm_server, hello_, ByteView(reply).first(accept_bytes - mac_bytes));
   reply = encode(accepted_);
@@ -175,33 +196,59 @@ Status Handshake::take_hello(ByteView bytes) {
   return channel_.write(reply);
 }
 
+// P-65: a stolen session_id and a MAC copied from another lane get the same answer as an id that never was.
+std::optional<Reject> Handshake::judge_join(const Hello& hello) {
+  const SessionTerms* terms = options_.sessions == nullptr ? nullptr : options_.sessions->find(hello.session_id);
+  if (terms == nullptr || !crypto::equal_constant_time(join_mac_of(*terms, hello), hello.join_mac)) {
+    return Reject{RejectCode::unknown_session, "there is no such session to join"};
+  }
+  if (hello.lane_index >= terms->lane_count) return Reject{RejectCode::busy, "the session has no lane of that index"};
+  accepted_.session_id = hello.session_id;
+  accepted_.lane_count = terms->lane_count;
+  accepted_.express = terms->express;
+  return std::nullopt;
+}
+
 Status Handshake::take_reply(ByteView bytes) {
   if (!is_accept(bytes)) {
     LT_TRY(const Reject reject, decode_reject(bytes));
+    rejected_ = reject.code;
     return fail(Errc::rejected, "the peer refused: " + reject.text);
   }
   // P-18
   LT_TRY(const Accept accept, decode_accept(std::span<const Byte, accept_bytes>(bytes)));
   const Mac mac = mac_of(secrets_->confirm_server, hello_, bytes.first(accept_bytes - mac_bytes));
   if (!crypto::equal_constant_time(mac, accept.mac)) return fail(Errc::protocol, "the MAC of ACCEPT is wrong");
-  if (accept.record_limit > options_.offer.record_limit || accept.tun_mtu > options_.offer.tun_mtu) {
+  const std::uint8_t lanes_wanted = options_.join ? options_.join->terms->lane_count : options_.offer.lane_count;
+  if (accept.record_limit > options_.offer.record_limit || accept.tun_mtu > options_.offer.tun_mtu ||
+      accept.lane_count > lanes_wanted || (accept.express && !options_.offer.express)) {
     return fail(Errc::protocol, "ACCEPT allows more than was offered");
   }
+  if (options_.join && accept.session_id != options_.join->session_id) {
+    return fail(Errc::protocol, "ACCEPT names another session than was joined");
+  }
+  accepted_ = accept;
   LT_CHECK(channel_.write(go));
-  return establish(accept.session_id, accept.record_limit, accept.tun_mtu);
+  return establish();
 }
 
-Status Handshake::establish(const SessionId& session_id, std::uint32_t record_limit, std::uint32_t tun_mtu) {
+Status Handshake::establish() {
   const auto last_of_tls = channel_.take_output();
   output_.insert(output_.end(), last_of_tls.begin(), last_of_tls.end());
   LT_TRY(auto early_records, channel_.leave());  // P-21
   established_.emplace();
   established_->outbound = std::move(is_client() ? secrets_->traffic_client : secrets_->traffic_server);
   established_->inbound = std::move(is_client() ? secrets_->traffic_server : secrets_->traffic_client);
-  established_->record_limit = record_limit;
-  established_->tun_mtu = tun_mtu;
-  established_->session_id = session_id;
-  established_->peer_boot_id = peer_boot_id_;
+  established_->record_limit = accepted_.record_limit;
+  established_->tun_mtu = accepted_.tun_mtu;
+  established_->session_id = accepted_.session_id;
+  established_->peer_boot_id = peer_hello_.offer.boot_id;
+  established_->is_join = options_.join.has_value() || peer_hello_.is_join();
+  established_->lane_index = options_.join ? options_.join->lane_index : peer_hello_.lane_index;
+  established_->take_over = options_.join ? options_.join->take_over : peer_hello_.take_over;
+  established_->terms.lane_count = accepted_.lane_count;
+  established_->terms.express = accepted_.express;
+  if (!established_->is_join) established_->terms.join = std::move(secrets_->join);
   established_->early_records = std::move(early_records);
   // P-26: what is left of the handshake's secrets goes now, the binding of this machine included.
   secrets_.reset();

@@ -21,6 +21,7 @@
 #include "tunnel/hello.h"
 #include "tunnel/key_schedule.h"
 #include "tunnel/knock.h"
+#include "tunnel/session_book.h"
 
 namespace lt::tunnel {
 
@@ -32,7 +33,19 @@ struct Established {
   std::uint32_t tun_mtu{0};       // agreed (unit: B)
   SessionId session_id{};
   BootId peer_boot_id{};              // the server's view of the client; zero at the client
+  bool is_join{false};                // a further lane of a session that exists
+  std::uint8_t lane_index{0};
+  TakeOver take_over{TakeOver::no};
+  SessionTerms terms;                 // of the session; its secret is set for a new one only
   std::vector<Byte> early_records;    // bytes of the record stream that came with the last of the handshake
+};
+
+/// The client's wish to bring a further lane into a session. The secret outlives the handshake.
+struct JoinRequest {
+  SessionId session_id{};
+  const SessionTerms* terms{nullptr};
+  std::uint8_t lane_index{0};
+  TakeOver take_over{TakeOver::no};
 };
 
 struct HandshakeOptions {
@@ -42,6 +55,8 @@ struct HandshakeOptions {
   crypto::PublicKey peer_key{};
   ByteView psk;  // empty, or 32 bytes that outlive the handshake
   Offer offer;
+  std::optional<JoinRequest> join;        // at the client; none: a new session
+  const SessionBook* sessions{nullptr};   // at the server, outlives the handshake; none: no session can be joined
 };
 
 class Handshake {
@@ -62,6 +77,8 @@ class Handshake {
   /// Whether a client has proved that it knows this server: from here on the longer deadline holds.
   [[nodiscard]] bool has_knocked() const { return state_ != State::awaiting_knock; }
   [[nodiscard]] bool is_established() const { return established_.has_value(); }
+  /// Why the peer refused, when it did so in a REJECT. @thread the owner's
+  [[nodiscard]] std::optional<RejectCode> rejected() const { return rejected_; }
   /// @pre is_established()
   [[nodiscard]] Established take_established();
 
@@ -77,8 +94,10 @@ class Handshake {
   Status take_hello(ByteView bytes);
   Status take_reply(ByteView bytes);
   Status refuse(RejectCode code, std::string text);
-  Status establish(const SessionId& session_id, std::uint32_t record_limit, std::uint32_t tun_mtu);
+  [[nodiscard]] std::optional<Reject> judge_join(const Hello& hello);
+  Status establish();
   [[nodiscard]] bool is_client() const { return options_.role == crypto::Role::client; }
+  [[nodiscard]] Mac join_mac_of(const SessionTerms& terms, const Hello& hello) const;
   [[nodiscard]] Mac mac_of(const crypto::Secret<32>& key, ByteView first, ByteView second = {}) const;
   Status take(ByteView bytes);
 
@@ -95,8 +114,9 @@ class Handshake {
   std::optional<HandshakeSecrets> secrets_;
   crypto::Secret<binding_bytes> binding_;
   std::array<Byte, hello_bytes> hello_{};
-  BootId peer_boot_id_{};
+  Hello peer_hello_;  // the server's view of the client
   Accept accepted_;
+  std::optional<RejectCode> rejected_;
   std::optional<Established> established_;
 };
 

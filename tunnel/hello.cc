@@ -39,6 +39,10 @@ Status check_limits(std::uint32_t record_limit, std::uint32_t tun_mtu) {
   return {};
 }
 
+std::uint16_t capabilities_of(std::uint16_t others, bool express) {
+  return static_cast<std::uint16_t>(express ? others | capability_express : others & ~capability_express);
+}
+
 }  // namespace
 
 std::array<Byte, hello_bytes> encode(const Hello& hello) {
@@ -46,17 +50,19 @@ std::array<Byte, hello_bytes> encode(const Hello& hello) {
   return exactly<hello_bytes>(Writer()
                                   .u8(type_hello)
                                   .u8(protocol_version)
-                                  .u16(hello.capabilities)
+                                  .u16(capabilities_of(hello.capabilities, hello.offer.express))
                                   .append(hello.offer.boot_id)
                                   .append(hello.session_id)
                                   .u8(hello.lane_index)
-                                  .u8(hello.lane_count)
-                                  .u16(0)
+                                  .u8(hello.offer.lane_count)
+                                  .u8(static_cast<std::uint8_t>(hello.take_over))
+                                  .u8(0)
                                   .u32(hello.offer.record_limit)
                                   .u32(hello.offer.tun_mtu)
                                   .append(hello.offer.prefix_hash)
                                   .u8(hello.offer.psk_used ? 1 : 0)
                                   .append(reserved)
+                                  .append(hello.join_mac)
                                   .append(hello.mac));
 }
 
@@ -68,16 +74,19 @@ Result<Hello> decode_hello(std::span<const Byte, hello_bytes> bytes) {
   LT_CHECK(check_version(version));
   Hello hello;
   hello.capabilities = *reader.u16();
+  hello.offer.express = (hello.capabilities & capability_express) != 0;
   hello.offer.boot_id = *reader.array<16>();
   hello.session_id = *reader.array<16>();
   hello.lane_index = *reader.u8();
-  hello.lane_count = *reader.u8();
-  const auto reserved_lanes = *reader.u16();
+  hello.offer.lane_count = *reader.u8();
+  const auto take_over = *reader.u8();
+  const auto reserved_lanes = *reader.u8();
   hello.offer.record_limit = *reader.u32();
   hello.offer.tun_mtu = *reader.u32();
   hello.offer.prefix_hash = *reader.array<32>();
   const auto psk_used = *reader.u8();
   const auto reserved = *reader.array<7>();
+  hello.join_mac = *reader.array<mac_bytes>();
   hello.mac = *reader.array<mac_bytes>();
   hello.offer.psk_used = psk_used == 1;
   LT_ASSERT(reader.left() == 0);
@@ -85,8 +94,17 @@ Result<Hello> decode_hello(std::span<const Byte, hello_bytes> bytes) {
   if (psk_used > 1 || reserved_lanes != 0 || !all_zero(reserved)) {
     return fail(Errc::protocol, "a reserved field of HELLO is not zero");
   }
-  if (hello.lane_index != 0 || hello.lane_count != 1 || !all_zero(hello.session_id)) {
-    return fail(Errc::protocol, "HELLO asks for a further lane, which this version does not have");
+  if (hello.offer.lane_count < 1 || hello.offer.lane_count > lane_count_max || hello.lane_index >= hello.offer.lane_count) {
+    return fail(Errc::protocol, "HELLO names lane " + std::to_string(hello.lane_index) + " of " +
+                                    std::to_string(hello.offer.lane_count));
+  }
+  if (take_over > static_cast<std::uint8_t>(TakeOver::abandoned)) {
+    return fail(Errc::protocol, "HELLO takes a lane over in an unknown way");
+  }
+  hello.take_over = static_cast<TakeOver>(take_over);
+  const bool is_new = !hello.is_join();
+  if (is_new && (hello.lane_index != 0 || hello.take_over != TakeOver::no || !all_zero(hello.join_mac))) {
+    return fail(Errc::protocol, "HELLO asks for a new session with the fields of a join");
   }
   LT_CHECK(check_limits(hello.offer.record_limit, hello.offer.tun_mtu));
   return hello;
@@ -96,10 +114,12 @@ std::array<Byte, accept_bytes> encode(const Accept& accept) {
   return exactly<accept_bytes>(Writer()
                                    .u8(type_accept)
                                    .u8(protocol_version)
-                                   .u16(accept.capabilities)
+                                   .u16(capabilities_of(accept.capabilities, accept.express))
                                    .append(accept.session_id)
                                    .u32(accept.record_limit)
                                    .u32(accept.tun_mtu)
+                                   .u8(accept.lane_count)
+                                   .append(std::array<Byte, 3>{})
                                    .append(accept.mac));
 }
 
@@ -114,8 +134,15 @@ Result<Accept> decode_accept(std::span<const Byte, accept_bytes> bytes) {
   accept.session_id = *reader.array<16>();
   accept.record_limit = *reader.u32();
   accept.tun_mtu = *reader.u32();
+  accept.lane_count = *reader.u8();
+  const auto reserved = *reader.array<3>();
+  accept.express = (accept.capabilities & capability_express) != 0;
   accept.mac = *reader.array<mac_bytes>();
   LT_ASSERT(reader.left() == 0);
+  if (!all_zero(reserved)) return fail(Errc::protocol, "a reserved field of ACCEPT is not zero");
+  if (accept.lane_count < 1 || accept.lane_count > lane_count_max || (accept.express && accept.lane_count < 2)) {
+    return fail(Errc::protocol, "ACCEPT allows " + std::to_string(accept.lane_count) + " lanes");
+  }
   LT_CHECK(check_limits(accept.record_limit, accept.tun_mtu));
   return accept;
 }
@@ -147,7 +174,7 @@ Result<Reject> decode_reject(ByteView bytes) {
   if (!std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; })) {
     return fail(Errc::protocol, "a REJECT whose text is not printable ASCII");
   }
-  if (bytes[1] < 1 || bytes[1] > static_cast<Byte>(RejectCode::busy)) {
+  if (bytes[1] < 1 || bytes[1] > static_cast<Byte>(reject_code_max)) {
     return fail(Errc::protocol, "a REJECT with the unknown code " + std::to_string(bytes[1]));
   }
   return Reject{static_cast<RejectCode>(bytes[1]), std::string(text)};

@@ -26,26 +26,43 @@ struct Offer {
   std::uint32_t tun_mtu{0};       // (unit: B)
   PrefixHash prefix_hash{};
   bool psk_used{false};
+  std::uint8_t lane_count{1};  // lanes of the session, the express lane among them
+  bool express{false};         // the lane of the highest index carries what is short and urgent
+};
+
+inline constexpr std::uint8_t lane_count_max = 16;
+inline constexpr std::uint16_t capability_express = 1;
+
+/// What becomes of a lane that holds the index already.
+enum class TakeOver : std::uint8_t {
+  no = 0,         // the index must be free
+  graceful = 1,   // it says GOODBYE moved, and what it still carries goes before
+  abandoned = 2,  // the client has given it up: it is ended at once
 };
 
 struct Hello {
   std::uint16_t capabilities{0};
   SessionId session_id{};  // zero: a new session
   std::uint8_t lane_index{0};
-  std::uint8_t lane_count{1};
+  TakeOver take_over{TakeOver::no};
   Offer offer;
+  Mac join_mac{};  // of a join; zero for a new session
   Mac mac{};
+
+  [[nodiscard]] bool is_join() const { return session_id != SessionId{}; }
 };
-inline constexpr std::size_t hello_bytes = 120;
+inline constexpr std::size_t hello_bytes = 152;
 
 struct Accept {
   std::uint16_t capabilities{0};
   SessionId session_id{};
   std::uint32_t record_limit{0};
   std::uint32_t tun_mtu{0};
+  std::uint8_t lane_count{1};
+  bool express{false};
   Mac mac{};
 };
-inline constexpr std::size_t accept_bytes = 60;
+inline constexpr std::size_t accept_bytes = 64;
 
 enum class RejectCode : std::uint8_t {
   psk_mismatch = 1,
@@ -54,7 +71,9 @@ enum class RejectCode : std::uint8_t {
   duplicate_identity = 4,
   bad_hello = 5,
   busy = 6,
+  unknown_session = 7,
 };
+inline constexpr auto reject_code_max = RejectCode::unknown_session;
 
 struct Reject {
   RejectCode code{RejectCode::bad_hello};

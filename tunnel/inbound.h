@@ -73,6 +73,9 @@ class Inbound {
     ByteSpan packet;
   };
 
+  void await_turn();
+  [[nodiscard]] bool has_been_stopped(Instant now) const;
+  [[nodiscard]] Instant next_deadline() const;
   void receive();
   void settle();
   void walk(Instant now);
@@ -124,12 +127,13 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
   std::copy(early_records.begin(), early_records.end(), buffer_.free_space().begin());
   buffer_.received(early_records.size());
   DirectionCounters::add(state_.inbound.wire_bytes, early_records.size());
-  walk(std::chrono::steady_clock::now());
+  await_turn();
+  if (end_ == LaneEnd::running) walk(io_.now());
   while (end_ == LaneEnd::running) {
     if (wants_bytes_ && !is_receiving_) receive();
-    const auto completions = io_.wait(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+    const auto completions = io_.wait(next_deadline());
     if (!completions) return LaneEnd::failed;
-    const Instant now = std::chrono::steady_clock::now();
+    const Instant now = io_.now();
     for (const Completion& completion : *completions) {
       if (completion.tag != receive_tag) {
         finish_delivery(static_cast<std::size_t>(completion.tag), completion.result, now);
@@ -143,21 +147,51 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
       buffer_.received(static_cast<std::size_t>(completion.result));
       DirectionCounters::add(state_.inbound.wire_bytes, static_cast<std::uint64_t>(completion.result));
     }
-    if (end_ == LaneEnd::running && state_.stop_requested.load(std::memory_order_acquire)) end_ = LaneEnd::local_stop;
+    if (end_ == LaneEnd::running && has_been_stopped(now)) end_ = LaneEnd::local_stop;
     if (end_ == LaneEnd::running) walk(now);
   }
   settle();
   return end_;
 }
 
+// While a predecessor still delivers, nothing is received: the kernel keeps it.
+template <IoPort Io>
+void Inbound<Io>::await_turn() {
+  while (!state_.has_delivery_turn.load(std::memory_order_acquire)) {
+    if (state_.abort_requested.load(std::memory_order_acquire) || has_been_stopped(io_.now())) {
+      end_ = LaneEnd::local_stop;
+      return;
+    }
+    if (!io_.wait(next_deadline())) {
+      end_ = LaneEnd::failed;
+      return;
+    }
+  }
+  state_.last_authenticated.set(io_.now());  // until now no record could open
+}
+
+// After our GOODBYE the peer's last records still come, for as long as our patience lasts. P-47
+template <IoPort Io>
+bool Inbound<Io>::has_been_stopped(Instant now) const {
+  if (state_.abort_requested.load(std::memory_order_acquire)) return true;
+  return state_.stop_requested.load(std::memory_order_acquire) && now >= state_.stop_at.get() + state_.times.patience;
+}
+
+template <IoPort Io>
+Instant Inbound<Io>::next_deadline() const {
+  const Instant idle = io_.now() + std::chrono::seconds(1);
+  if (!state_.stop_requested.load(std::memory_order_acquire)) return idle;
+  return std::min(idle, state_.stop_at.get() + state_.times.patience);
+}
+
 // What was admitted before the end is still delivered: a TUN takes or refuses a packet at once.
 template <IoPort Io>
 void Inbound<Io>::settle() {
-  const Instant until = std::chrono::steady_clock::now() + settle_patience;
-  while (deliveries_under_way_ > 0 && std::chrono::steady_clock::now() < until) {
+  const Instant until = io_.now() + settle_patience;
+  while (deliveries_under_way_ > 0 && io_.now() < until) {
     const auto completions = io_.wait(until);
     if (!completions) return;
-    const Instant now = std::chrono::steady_clock::now();
+    const Instant now = io_.now();
     for (const Completion& completion : *completions) {
       if (completion.tag != receive_tag) finish_delivery(static_cast<std::size_t>(completion.tag), completion.result, now);
     }
@@ -230,6 +264,7 @@ void Inbound<Io>::take_record(RecordType type, ByteSpan payload, Instant now) {
           payload[0] > static_cast<Byte>(GoodbyeReason::replaced)) {
         return end_lane(LaneEnd::bad_record, "a malformed GOODBYE");
       }
+      state_.peer_reason.store(payload[0], std::memory_order_release);
       return end_lane(LaneEnd::peer_goodbye, "reason " + std::to_string(payload[0]));
   }
 }

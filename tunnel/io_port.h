@@ -12,7 +12,9 @@
 //   5. Memory named by an operation stays untouched by its owner until the operation completes or the port is gone.
 //      A port that goes takes back what is under way before it is gone.
 //   6. wait() may end for nothing, before its time.
-//   7. Completions are collected, then handed over; nothing runs inside the reaping (W-7).
+//   7. cancel_reads() takes back the reads that wait on a descriptor: each completes, with -ECANCELED or with the packet
+//      that has come meanwhile.
+//   8. Completions are collected, then handed over; nothing runs inside the reaping (W-7).
 #pragma once
 
 #include <sys/uio.h>
@@ -45,6 +47,9 @@ concept IoPort = requires(T port, int fd, std::uint64_t tag, std::span<iovec> ve
   // Carries out what is queued and waits until something completes, wake() is called, or `until` has come.
   // The completions stay valid until the next call.
   { port.wait(until) } -> std::same_as<Result<std::span<const Completion>>>;
+  { port.cancel_reads(fd) } -> std::same_as<void>;
+  // The time by which `until` is meant.
+  { port.now() } -> std::same_as<Instant>;
   // Ends a wait(), now or the next one. @thread any
   { port.wake() } -> std::same_as<void>;
 };

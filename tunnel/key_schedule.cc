@@ -17,6 +17,7 @@ HandshakeSecrets derive_secrets(ByteView exported, ByteView psk) {
   HandshakeSecrets secrets;
   crypto::expand_label(root.reveal(), "c confirm", secrets.confirm_client.writable());
   crypto::expand_label(root.reveal(), "s confirm", secrets.confirm_server.writable());
+  crypto::expand_label(root.reveal(), "join", secrets.join.writable());
   crypto::expand_label(root.reveal(), "c traffic 0", secrets.traffic_client.writable());
   crypto::expand_label(root.reveal(), "s traffic 0", secrets.traffic_server.writable());
   return secrets;

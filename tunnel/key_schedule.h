@@ -30,6 +30,7 @@ inline constexpr std::size_t binding_bytes = 32;
 struct HandshakeSecrets {
   crypto::Secret<32> confirm_client;
   crypto::Secret<32> confirm_server;
+  crypto::Secret<32> join;            // kept by the session of a first lane; proves further lanes
   crypto::Secret<32> traffic_client;  // x_0 of records that the client sends
   crypto::Secret<32> traffic_server;
 };

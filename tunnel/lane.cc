@@ -20,6 +20,10 @@ struct Lane::Threads {
   std::mutex mutex;  // guards the two functions: each is there while its port is
   std::function<void()> wake_outbound;
   std::function<void()> wake_inbound;
+  std::mutex turn_mutex;  // guards the three below; taken before `mutex` of the successor
+  Lane* successor{nullptr};
+  bool has_sent_last{false};
+  bool has_delivered_last{false};
   std::latch ports_made{2};
   std::thread outbound;
   std::thread inbound;
@@ -50,6 +54,8 @@ Result<std::unique_ptr<Lane>> Lane::start(Fd socket, Established established, Ad
   lane->record_limit_ = established.record_limit;
   lane->state_.times = lane->options_.times;
   lane->state_.last_authenticated.set(now);
+  lane->state_.has_sending_turn.store(!lane->options_.waits_for_turn, std::memory_order_relaxed);
+  lane->state_.has_delivery_turn.store(!lane->options_.waits_for_turn, std::memory_order_relaxed);
 
   const auto launch = [&]<class Io>(std::type_identity<Io>) {
     Lane* const self = lane.get();
@@ -77,13 +83,59 @@ void Lane::wait() {
   if (threads_->outbound.joinable()) threads_->outbound.join();
 }
 
-void Lane::stop(GoodbyeReason reason) {
+void Lane::stop(GoodbyeReason reason) { request_stop(reason, true); }
+
+void Lane::request_stop(GoodbyeReason reason, bool by_owner) {
   if (!state_.stop_requested.load(std::memory_order_acquire)) {
     state_.stop_reason.store(static_cast<std::uint8_t>(reason), std::memory_order_relaxed);
     state_.stop_at.set(std::chrono::steady_clock::now());
+    if (by_owner) is_stopped_by_owner_.store(true, std::memory_order_relaxed);
     state_.stop_requested.store(true, std::memory_order_release);
   }
   threads_->wake(&Threads::wake_outbound);
+}
+
+void Lane::abort() {
+  state_.abort_requested.store(true, std::memory_order_release);
+  stop(GoodbyeReason::shutdown);
+  threads_->wake(&Threads::wake_inbound);
+}
+
+// --- handing over ---
+
+void Lane::hand_over_to(Lane& successor, std::optional<GoodbyeReason> reason) {
+  {
+    const std::lock_guard lock(threads_->turn_mutex);
+    threads_->successor = &successor;
+    if (threads_->has_sent_last) successor.take_turn(Turn::sending);
+    if (threads_->has_delivered_last) successor.take_turn(Turn::delivery);
+  }
+  if (reason) {
+    stop(*reason);
+  } else {
+    abort();
+  }
+}
+
+void Lane::forget_successor(const Lane& successor) {
+  const std::lock_guard lock(threads_->turn_mutex);
+  if (threads_->successor == &successor) threads_->successor = nullptr;
+}
+
+void Lane::take_turn(Turn turn) {
+  if (turn == Turn::sending) {
+    state_.has_sending_turn.store(true, std::memory_order_release);
+    threads_->wake(&Threads::wake_outbound);
+  } else {
+    state_.has_delivery_turn.store(true, std::memory_order_release);
+    threads_->wake(&Threads::wake_inbound);
+  }
+}
+
+void Lane::finish_turn(Turn turn) {
+  const std::lock_guard lock(threads_->turn_mutex);
+  (turn == Turn::sending ? threads_->has_sent_last : threads_->has_delivered_last) = true;
+  if (threads_->successor != nullptr) threads_->successor->take_turn(turn);
 }
 
 namespace {
@@ -120,7 +172,8 @@ void Lane::run_inbound(Opener opener, std::vector<Byte> early_records) {
     inbound_reason_ = inbound->reason();
   }
   threads_->publish(&Threads::wake_inbound, nullptr);
-  stop(inbound_end_ == LaneEnd::bad_record ? GoodbyeReason::protocol_error : GoodbyeReason::shutdown);
+  finish_turn(Turn::delivery);
+  request_stop(inbound_end_ == LaneEnd::bad_record ? GoodbyeReason::protocol_error : GoodbyeReason::shutdown, false);
 }
 
 // The outbound thread also concludes the lane: it is the last to run.
@@ -148,32 +201,35 @@ void Lane::run_outbound(Sealer sealer) {
 }
 
 void Lane::conclude(LaneEnd outbound_end) {
-  state_.stop_requested.store(true, std::memory_order_release);
+  if (state_.has_said_goodbye.load(std::memory_order_acquire)) {
+    ::shutdown(socket_.get(), SHUT_WR);  // P-47: closing at once would reset the connection and take the GOODBYE with it
+  } else {
+    state_.abort_requested.store(true, std::memory_order_release);
+  }
+  finish_turn(Turn::sending);
   threads_->wake(&Threads::wake_inbound);
   threads_->inbound.join();
-  if (outbound_end == LaneEnd::local_stop) linger();
 
-  // The side that found the cause names it; the other one was only told to stop.
-  const bool inbound_knows = inbound_end_ != LaneEnd::local_stop && inbound_end_ != LaneEnd::running;
-  report_.end = inbound_knows ? inbound_end_ : outbound_end;
-  report_.reason = inbound_reason_.empty() ? name_of(report_.end) : inbound_reason_;
+  report_.end = cause_of_end(outbound_end);
+  report_.reason = inbound_reason_.empty() || report_.end != inbound_end_ ? name_of(report_.end) : inbound_reason_;
   if (report_.end == LaneEnd::dead) report_.reason = "no authenticated record for too long: the path is dead";
+  if (is_moved()) report_ = {LaneEnd::moved, "its traffic goes on over a fresh connection"};
   has_ended_.store(true, std::memory_order_release);
   if (options_.on_end) options_.on_end();
 }
 
-// After GOODBYE: end our half, read the other half to its end. Closing earlier would reset the connection and
-// take the GOODBYE with it.
-void Lane::linger() const {
-  ::shutdown(socket_.get(), SHUT_WR);  // P-47
-  const Instant until = state_.stop_at.get() + state_.times.patience;  // one patience for GOODBYE and the end of file
-  std::array<Byte, 65536> scratch;
-  for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd polled{socket_.get(), POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) <= 0) return;
-    if (::recv(socket_.get(), scratch.data(), scratch.size(), MSG_DONTWAIT) <= 0) return;
-  }
+// The side that found the cause names it; the other one was only told to stop.
+LaneEnd Lane::cause_of_end(LaneEnd outbound_end) const {
+  const bool is_answer = inbound_end_ == LaneEnd::peer_goodbye || inbound_end_ == LaneEnd::closed;
+  const bool was_only_told = inbound_end_ == LaneEnd::local_stop ||
+                             (is_answer && outbound_end == LaneEnd::local_stop && is_stopped_by_owner_.load());
+  return was_only_told ? outbound_end : inbound_end_;
+}
+
+bool Lane::is_moved() const {
+  constexpr auto moved = static_cast<std::uint8_t>(GoodbyeReason::moved);
+  return (report_.end == LaneEnd::local_stop && state_.stop_reason.load(std::memory_order_relaxed) == moved) ||
+         (report_.end == LaneEnd::peer_goodbye && state_.peer_reason.load(std::memory_order_relaxed) == moved);
 }
 
 }  // namespace lt::tunnel

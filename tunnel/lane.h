@@ -2,6 +2,9 @@
 //
 // Life: start() -> both walks run -> one of them ends, or stop() is called -> GOODBYE, end of stream both ways, at
 // most two seconds -> `on_end` is called, once, from the lane's own thread. The owner then destroys it.
+//
+// A lane may hand over to another one, fresh from its handshake, on the same TUN queue: each direction of the successor
+// begins when the same direction of this lane has ended. Not a packet is lost, none overtakes another.
 #pragma once
 
 #include <functional>
@@ -27,6 +30,7 @@ struct LaneOptions {
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   RatchetLimits ratchet{};
   LaneTimes times{};
+  bool waits_for_turn{false};       // it is the successor of a lane that will hand_over_to() it
   std::function<void()> on_end;     // @thread the lane's; must not destroy the lane
 };
 
@@ -44,6 +48,13 @@ class Lane {
 
   /// Asks it to end with GOODBYE(`reason`); returns at once. @thread any
   void stop(GoodbyeReason reason);
+  /// Ends it without a word: the path is known to be gone, and GOODBYE would only cost time. @thread any
+  void abort();
+  /// Ends it, with GOODBYE(`reason`) or without a word; each direction of `successor` then takes its turn.
+  /// @pre `successor` was started with waits_for_turn and lives until this lane has ended, or until forget_successor()
+  /// @thread the owner's
+  void hand_over_to(Lane& successor, std::optional<GoodbyeReason> reason);
+  void forget_successor(const Lane& successor);
   /// Waits for its end, which stop() brings within LaneTimes::patience. @thread the owner's
   void wait();
 
@@ -66,8 +77,13 @@ class Lane {
   void run_outbound(Sealer sealer);
   template <class Io>
   void run_inbound(Opener opener, std::vector<Byte> early_records);
+  void request_stop(GoodbyeReason reason, bool by_owner);
   void conclude(LaneEnd outbound_end);
-  void linger() const;
+  [[nodiscard]] LaneEnd cause_of_end(LaneEnd outbound_end) const;
+  [[nodiscard]] bool is_moved() const;
+  enum class Turn : std::uint8_t { sending, delivery };
+  void take_turn(Turn turn);
+  void finish_turn(Turn turn);
 
   Fd socket_;
   Admission admission_;
@@ -81,6 +97,7 @@ class Lane {
   LaneEnd inbound_end_{LaneEnd::running};  // written by inbound before it ends, read after it is joined
   std::string inbound_reason_;
   LaneReport report_;                      // written before has_ended_
+  std::atomic<bool> is_stopped_by_owner_{false};
   std::atomic<bool> has_ended_{false};
   std::unique_ptr<Threads> threads_;
 };

@@ -22,6 +22,7 @@ enum class LaneEnd : std::uint8_t {
   bad_record,         // a record did not open, or what it held broke the rules
   dead,               // no authenticated record for too long
   failed,             // our own system calls failed
+  moved,              // its traffic goes on over a fresh connection
 };
 
 [[nodiscard]] constexpr const char* name_of(LaneEnd end) {
@@ -33,6 +34,7 @@ enum class LaneEnd : std::uint8_t {
     case LaneEnd::bad_record: return "bad_record";
     case LaneEnd::dead: return "dead";
     case LaneEnd::failed: return "failed";
+    case LaneEnd::moved: return "moved";
   }
   return "unknown";
 }
@@ -77,16 +79,24 @@ struct LaneState {
   SharedInstant last_pong;           // the last answer to a PING of ours: full size went there and came back
   std::atomic<std::int64_t> rtt_ns{0};           // of the last PONG (unit: ns); 0: none yet
   std::atomic<std::int64_t> smoothed_rtt_ns{0};  // RFC 6298's average (unit: ns)
+  std::atomic<std::uint8_t> peer_reason{0};      // of the peer's GOODBYE; 0: none yet
   Ring<std::uint64_t, 2> pongs_wanted;  // stamps to be echoed; a full ring drops: no amplification
   DirectionCounters inbound;
 
   // Written by outbound.
   DirectionCounters outbound;
+  std::atomic<bool> has_said_goodbye{false};
 
   // Written by the link: set once, then the outbound thread is woken.
   SharedInstant stop_at;  // when stop_requested was set
   std::atomic<bool> stop_requested{false};
   std::atomic<std::uint8_t> stop_reason{static_cast<std::uint8_t>(GoodbyeReason::shutdown)};
+  std::atomic<bool> abort_requested{false};  // end without a word
+
+  // A lane that takes over from another one reads its TUN queue, and delivers, only when that one has done so for the
+  // last time: no packet overtakes one that left before it. Written by the predecessor, or the link.
+  std::atomic<bool> has_sending_turn{true};
+  std::atomic<bool> has_delivery_turn{true};
 
   /// When this lane is to be given up, unless a record opens before. P-46
   [[nodiscard]] Instant dead_at() const {

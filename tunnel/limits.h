@@ -38,19 +38,36 @@ inline constexpr unsigned pings_per_second_max = 1000;
 
 inline constexpr auto knock_deadline = 2s;
 inline constexpr auto handshake_deadline = 5s;
+
+inline constexpr unsigned joins_per_second_max = 8;
+inline constexpr auto session_kept = 60s;       // without a lane, so that it can be joined again
+inline constexpr auto lane_age_max = 60min;     // then a fresh Diffie-Hellman exchange, by a lane that takes over
+inline constexpr std::uint64_t lane_bytes_max = std::uint64_t{1} << 40;
+inline constexpr unsigned replacements_max = 3;  // by clients that were replaced before, within replacement_window
+inline constexpr auto replacement_window = 60s;
+inline constexpr auto duplicate_identity_wait = 30s;
 inline constexpr std::size_t handshake_bytes_max = 4096;  // 580 are needed
 
 // --- Implementation ---
 
 inline constexpr std::size_t half_open_max = 32;
 inline constexpr std::size_t half_open_per_source_max = 4;
+inline constexpr std::size_t half_open_reserved = 8;  // of half_open_max, for sources that were our peer before
+inline constexpr double arrivals_per_second_max = 20;  // of one source
+inline constexpr double arrivals_burst_max = 20;
+inline constexpr std::size_t sources_remembered_max = 4096;
+inline constexpr std::size_t peers_remembered_max = 4;
 inline constexpr int listen_backlog = 128;
 inline constexpr auto accept_pause = 100ms;  // while the process has no descriptor left
 
 inline constexpr auto reconnect_first = 100ms;
 inline constexpr auto reconnect_longest = 5s;
 inline constexpr auto reconnect_reset_after = 60s;  // of being up
-inline constexpr auto connect_deadline = 5s;
+inline constexpr auto connect_deadline = 3s;   // twice the longest round trip that is still served
+// While nobody answers, a fresh connect goes out this often: the kernel's own second try comes after 1 s, its third
+// after 3 s, and a path that is back must be found at once. 64 bytes each.
+inline constexpr auto reach_interval = 250ms;
+inline constexpr auto resolve_deadline = 3s;
 inline constexpr auto goodbye_patience = 2s;
 
 // Reads of the tun that one wake-up may bring: 8 super-packets are 0.5 MiB, more than a gigabit line drains in 4 ms.

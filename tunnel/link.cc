@@ -34,11 +34,34 @@ Link::Link(LinkOptions options) : options_(std::move(options)) {
   crypto::fill_random(boot_id_);
 }
 
+MachineOptions Link::machine_options() const {
+  MachineOptions options;
+  options.role = options_.connect ? crypto::Role::client : crypto::Role::server;
+  options.tls = options_.tls;
+  options.own_key = options_.own_key;
+  options.peer_key = options_.peer_key;
+  if (options_.psk) options.psk = options_.psk->reveal();
+  options.offer = {.boot_id = boot_id_,
+                   .record_limit = options_.record_limit,
+                   .tun_mtu = options_.tun_mtu,
+                   .prefix_hash = prefix_hash_,
+                   .lane_count = options_.lanes,
+                   .express = options_.express};
+  options.times = options_.times;
+  options.door = options_.door;
+  return options;
+}
+
 Result<std::unique_ptr<Link>> Link::create(LinkOptions options) {
   LT_ASSERT(options.listen.has_value() != options.connect.has_value() && options.tls != nullptr);
+  LT_ASSERT(options.lanes >= 1 && options.lanes <= lane_count_max && options.lanes <= options.tun_queues.size());
   std::unique_ptr<Link> link(new Link(std::move(options)));
   link->wake_event_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!link->wake_event_.is_open()) return fail_errno(errno, "cannot make an event");
+  link->machine_ = std::make_unique<LinkMachine>(link->machine_options());
+  if (link->options_.connect) {
+    link->resolver_ = std::make_unique<Resolver>(*link->options_.connect, [self = link.get()] { self->wake(); });
+  }
   if (link->options_.listen) {
     LT_TRY(link->listener_, listen_on(*link->options_.listen, link->options_.stream));
     SocketAddress local;
@@ -53,42 +76,60 @@ Result<std::unique_ptr<Link>> Link::create(LinkOptions options) {
 
 Link::~Link() = default;
 
-void Link::stop() noexcept {
-  stopping_.store(true, std::memory_order_release);
+void Link::wake() noexcept {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_event_.get(), &one, sizeof one);
 }
 
+void Link::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
 Status Link::run() {
-  if (options_.listen) emit(LinkEventKind::listening, options_.listen->text(), "waiting for the other site");
+  if (options_.listen) emit({LinkEventKind::listening, options_.listen->text(), "waiting for the other site"});
   while (!stopping_.load(std::memory_order_acquire)) {
-    const Instant now = std::chrono::steady_clock::now();
-    connect_if_due(now);
+    hear_lanes();
+    machine_->on_tick(std::chrono::steady_clock::now());
+    carry_out();
+    tell_lanes();
     LT_CHECK(serve_events());
-    expire(std::chrono::steady_clock::now());
+    carry_out();
     bury_ended_lanes();
-    greetings_.remove_if([](const Greeting& greeting) { return greeting.is_over; });
+    connections_.remove_if([](const Connection& connection) { return connection.is_over; });
   }
   listener_.reset();  // who waits in its queue is closed, too
-  greetings_.clear();
-  retire_lane(GoodbyeReason::shutdown);
-  for (const auto& lane : retired_) lane->wait();  // each says its GOODBYE, all at once, two seconds at most
+  machine_->shut_down();
+  carry_out();
+  stop_lanes(GoodbyeReason::shutdown);
   bury_ended_lanes();
   return {};
 }
 
+// All say GOODBYE at once, and have two seconds.
+void Link::stop_lanes(GoodbyeReason reason) {
+  for (const RunningLane& running : lanes_) running.lane->stop(reason);
+  for (const RunningLane& running : lanes_) running.lane->wait();
+}
+
+// --- what happens ---
+
 Status Link::serve_events() {
-  const bool is_accepting = std::chrono::steady_clock::now() >= accept_paused_until_;
+  const Instant now = std::chrono::steady_clock::now();
+  const bool is_accepting = now >= accept_paused_until_;
   std::vector<pollfd> polled{{wake_event_.get(), POLLIN, 0}, {is_accepting ? listener_.get() : -1, POLLIN, 0}};
-  std::vector<Greeting*> served;
-  for (Greeting& greeting : greetings_) {
-    const bool wants_out = !greeting.handshake || !greeting.unsent.empty();
-    polled.push_back({greeting.socket.get(), static_cast<short>(wants_out ? POLLIN | POLLOUT : POLLIN), 0});
+  std::vector<Connection*> served;
+  for (Connection& connection : connections_) {
+    short events = connection.is_connecting || !connection.unsent.empty() ? POLLOUT : 0;
     // Behind the last byte of the handshake stand records: they are the lane's to read.
-    if (!greeting.handshake || greeting.handshake->is_established()) polled.back().events = POLLOUT;
-    served.push_back(&greeting);
+    if (!connection.is_connecting && machine_->bytes_wanted_max(connection.id) > 0) events |= POLLIN;
+    polled.push_back({connection.socket.get(), events, 0});
+    served.push_back(&connection);
   }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_deadline() - std::chrono::steady_clock::now());
+  Instant next = machine_->next_deadline(now);
+  if (!is_accepting) next = std::min(next, accept_paused_until_);
+  for (const auto& [id, until] : unresolved_) next = std::min(next, until);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now);
   const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
   if (::poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) {
     return fail_errno(errno, "cannot wait for connections");
@@ -99,36 +140,15 @@ Status Link::serve_events() {
   }
   if (polled[1].revents != 0) accept_all();
   for (std::size_t i = 0; i < served.size(); ++i) {
-    if (polled[i + 2].revents != 0) serve(*served[i], polled[i + 2].revents);
+    if (polled[i + 2].revents != 0 && !served[i]->is_over) serve(*served[i], polled[i + 2].revents);
   }
+  answer_waiting_connects();
   return {};
 }
 
-Instant Link::next_deadline() const {
-  Instant next = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  for (const Greeting& greeting : greetings_) next = std::min(next, greeting.deadline);
-  if (options_.connect && !lane_ && greetings_.empty()) next = std::min(next, next_connect_);
-  if (accept_paused_until_ > std::chrono::steady_clock::now()) next = std::min(next, accept_paused_until_);
-  return next;
-}
-
-// --- connections come in ---
-
-Prefix source_group(const IpAddress& source) {
-  return Prefix{source, source.family == Family::v4 ? 32U : 64U}.network();
-}
-
-// P-55
-bool Link::admits(const SocketAddress& source) const {
-  const Prefix group = source_group(source.address());
-  const auto from_there = std::count_if(greetings_.begin(), greetings_.end(), [&](const Greeting& greeting) {
-    return !greeting.is_over && group.contains(greeting.peer.address());
-  });
-  return greetings_.size() < half_open_max && static_cast<std::size_t>(from_there) < half_open_per_source_max;
-}
-
 void Link::accept_all() {
-  for (;;) {
+  // Bounded, so that a flood does not keep the link from everything else.
+  for (std::size_t i = 0; i < listen_backlog; ++i) {
     SocketAddress peer;
     peer.length = sizeof peer.storage;
     Fd socket(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.length,
@@ -140,225 +160,265 @@ void Link::accept_all() {
       }
       return;
     }
-    if (!admits(peer)) {
-      emit(LinkEventKind::stranger, peer.text(), "too many half-open connections");
-      continue;
-    }
-    Greeting& greeting = greetings_.emplace_back();
-    greeting.socket = std::move(socket);
-    greeting.peer = peer;
-    greeting.deadline = std::chrono::steady_clock::now() + options_.times.knock;  // P-53
-    begin_handshake(greeting);
+    const auto id = machine_->on_accept(peer.address(), peer.text(), std::chrono::steady_clock::now());
+    if (id) connections_.push_back({.id = *id, .socket = std::move(socket), .peer = peer});
+    carry_out();
   }
 }
 
-// --- connections go out ---
-
-void Link::connect_if_due(Instant now) {
-  if (!options_.connect || lane_ || !greetings_.empty() || now < next_connect_) return;
-  schedule_connect(now);  // the attempt after this one
-  const auto addresses = resolve(*options_.connect);
-  if (!addresses) return emit(LinkEventKind::connect_failed, options_.connect->text(), addresses.error().text());
-  const SocketAddress& address = addresses->at(connects_++ % addresses->size());  // each of a name's has its turn
-  auto socket = start_connect(address, options_.stream);
-  if (!socket) return emit(LinkEventKind::connect_failed, options_.connect->text(), socket.error().text());
-  Greeting& greeting = greetings_.emplace_back();
-  greeting.socket = std::move(*socket);
-  greeting.peer = address;
-  greeting.deadline = now + options_.times.connect;
-  greeting.is_outgoing = true;
-}
-
-// P-51: at once, then 100 ms doubling to 5 s, each with a jitter of a half.
-void Link::schedule_connect(Instant now) {
-  Byte random = 0;
-  crypto::fill_random(ByteSpan(&random, 1));
-  backoff_ = backoff_.count() == 0 ? options_.times.reconnect_first
-                                   : std::min(2 * backoff_, options_.times.reconnect_longest);
-  next_connect_ = now + backoff_ / 2 + backoff_ * random / 255;
-}
-
-// --- greeting ---
-
-HandshakeOptions Link::handshake_options() const {
-  HandshakeOptions options;
-  options.role = options_.connect ? crypto::Role::client : crypto::Role::server;
-  options.tls = options_.tls;
-  options.own_key = options_.own_key;
-  options.peer_key = options_.peer_key;
-  if (options_.psk) options.psk = options_.psk->reveal();
-  options.offer = {.boot_id = boot_id_,
-                   .record_limit = options_.record_limit,
-                   .tun_mtu = options_.tun_mtu,
-                   .prefix_hash = prefix_hash_};
-  return options;
-}
-
-void Link::begin_handshake(Greeting& greeting) {
-  auto handshake = Handshake::create(handshake_options());
-  if (!handshake) return fail_greeting(greeting, handshake.error());
-  greeting.handshake.emplace(std::move(*handshake));
-  flush(greeting);
-}
-
-void Link::serve(Greeting& greeting, short events) {
-  if (!greeting.handshake) {
-    const auto connected = connect_result(greeting.socket.get());
-    if (!connected) return fail_greeting(greeting, connected.error());
-    greeting.deadline = std::chrono::steady_clock::now() + options_.times.handshake;
-    return begin_handshake(greeting);
+void Link::serve(Connection& connection, short events) {
+  if (connection.is_connecting) {
+    const auto connected = connect_result(connection.socket.get());
+    const Instant now = std::chrono::steady_clock::now();
+    if (!connected) return machine_->on_connect_failed(connection.id, connection.peer.text(), connected.error(), now);
+    connection.is_connecting = false;
+    return machine_->on_connected(connection.id, connection.peer.address(), connection.peer.text(), now);
   }
-  if ((events & POLLOUT) != 0) flush(greeting);
-  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !greeting.is_over && !greeting.handshake->is_established()) {
-    receive(greeting);
-  }
-  finish(greeting);
+  if ((events & POLLOUT) != 0) flush(connection);
+  if (connection.is_over) return;
+  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) receive(connection);
 }
 
-// The lane's first byte follows the handshake's last: that one must be on its way.
-void Link::finish(Greeting& greeting) {
-  if (!greeting.is_over && greeting.handshake->is_established() && greeting.unsent.empty()) promote(greeting);
-}
-
-void Link::receive(Greeting& greeting) {
+void Link::receive(Connection& connection) {
+  const std::size_t wanted = machine_->bytes_wanted_max(connection.id);
   std::array<Byte, handshake_bytes_max> bytes;
-  const std::size_t wanted = std::min(bytes.size(), greeting.handshake->bytes_wanted_max());
-  const auto count = ::recv(greeting.socket.get(), bytes.data(), wanted, 0);
+  const Instant now = std::chrono::steady_clock::now();
+  if (connection.becomes || wanted == 0) return;
+  const auto count = ::recv(connection.socket.get(), bytes.data(), std::min(bytes.size(), wanted), 0);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count <= 0) return fail_greeting(greeting, Error{Errc::closed, "the peer closed during the handshake", 0});
-  const bool had_knocked = greeting.handshake->has_knocked();
-  const auto taken = greeting.handshake->on_bytes(ByteView(bytes).first(static_cast<std::size_t>(count)));
-  if (!had_knocked && greeting.handshake->has_knocked()) {
-    greeting.deadline = std::chrono::steady_clock::now() + options_.times.handshake;  // P-53
+  if (count <= 0) {
+    return machine_->on_closed(connection.id, Error{Errc::closed, "the peer closed during the handshake", 0}, now);
   }
-  flush(greeting);  // also after a failure: the REJECT or the alert that names the reason
-  if (greeting.is_over) return;
-  if (!taken) return fail_greeting(greeting, taken.error());
+  machine_->on_bytes(connection.id, ByteView(bytes).first(static_cast<std::size_t>(count)), now);
 }
 
-void Link::flush(Greeting& greeting) {
-  const auto more = greeting.handshake->take_output();
-  greeting.unsent.insert(greeting.unsent.end(), more.begin(), more.end());
-  while (!greeting.unsent.empty()) {
-    const auto count = ::send(greeting.socket.get(), greeting.unsent.data(), greeting.unsent.size(), MSG_NOSIGNAL);
+void Link::flush(Connection& connection) {
+  while (!connection.unsent.empty()) {
+    const auto count = ::send(connection.socket.get(), connection.unsent.data(), connection.unsent.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return;
-    if (count < 0) return fail_greeting(greeting, Error{Errc::closed, "the connection broke during the handshake", errno});
-    greeting.unsent.erase(greeting.unsent.begin(), greeting.unsent.begin() + count);
+    if (count < 0) {
+      const Error broken{Errc::closed, "the connection broke during the handshake", errno};
+      const Instant now = std::chrono::steady_clock::now();
+      connection.unsent.clear();
+      if (!connection.becomes) return machine_->on_closed(connection.id, broken, now);
+      connection.is_over = true;
+      return machine_->on_lane_end(connection.id, LaneEnd::closed, broken.text(), now);
+    }
+    connection.unsent.erase(connection.unsent.begin(), connection.unsent.begin() + count);
   }
+  if (connection.becomes) start_lane(connection);
 }
 
-void Link::fail_greeting(Greeting& greeting, const Error& error) {
-  if (greeting.is_over) return;
-  greeting.is_over = true;
-  // Read what is there, so that closing sends a plain end and no reset.
-  std::array<Byte, 4096> scratch;
-  for (int i = 0; i < 16 && ::recv(greeting.socket.get(), scratch.data(), scratch.size(), MSG_DONTWAIT) > 0; ++i) {
-  }
-  const std::string peer = greeting.peer.text();
-  if (!greeting.handshake) return emit(LinkEventKind::connect_failed, peer, error.text());
-  if (!greeting.handshake->has_knocked()) return emit(LinkEventKind::stranger, peer, error.text());
-  emit(LinkEventKind::handshake_failed, peer, error.text());
-}
+// --- what is to be done ---
 
-void Link::expire(Instant now) {
-  for (Greeting& greeting : greetings_) {
-    if (!greeting.is_over && now >= greeting.deadline) {
-      fail_greeting(greeting, Error{Errc::timed_out, greeting.handshake ? "the handshake took too long"
-                                                                        : "no answer: is the other site up, and its port open?",
-                                    0});
+void Link::carry_out() {
+  for (auto actions = machine_->take_actions(); !actions.empty(); actions = machine_->take_actions()) {
+    for (LinkAction& action : actions) {
+      std::visit([this](auto& wish) { carry_out(wish); }, action);
     }
   }
 }
 
-// --- a greeting becomes a lane ---
-
-void Link::promote(Greeting& greeting) {
-  greeting.is_over = true;
-  Established established = greeting.handshake->take_established();
-  const std::string peer = greeting.peer.text();
-  const std::uint32_t mtu = established.tun_mtu;
-  const auto tuned = tune(greeting.socket.get(), options_.stream);
-  const auto fitted = tuned && options_.on_agreed_mtu ? options_.on_agreed_mtu(mtu) : tuned;
-  if (!fitted) return emit(LinkEventKind::handshake_failed, peer, fitted.error().text());
-
-  retire_lane(GoodbyeReason::replaced);  // P-22: GO of the new one is here
-  Admission admission(options_.admission);
-  admission.set_mtu(mtu);
-  admission.set_outer(OuterConnection{greeting.peer.address(),
-                                      options_.listen ? listen_port_ : greeting.peer.port()});
-  auto lane = Lane::start(std::move(greeting.socket), std::move(established), std::move(admission),
-                          {.tun_fd = options_.tun_fd,
-                           .tun_offload = options_.tun_offload,
-                           .io = options_.io,
-                           .record_bytes_max = options_.record_bytes_max,
-                           .ratchet = options_.ratchet,
-                           .times = options_.times.lane,
-                           .on_end = [this] {
-                             const std::uint64_t one = 1;
-                             [[maybe_unused]] const auto written = ::write(wake_event_.get(), &one, sizeof one);
-                           }});
-  if (!lane) return emit(LinkEventKind::handshake_failed, peer, lane.error().text());
-  lane_started_ = std::chrono::steady_clock::now();
-  {
-    const std::lock_guard lock(mutex_);
-    lane_ = std::move(*lane);
-    lane_peer_ = peer;
-    ++totals_.sessions;
-  }
-  emit(LinkEventKind::session_up, peer, "tunnel MTU " + std::to_string(mtu));
+Link::Connection* Link::find_connection(ConnectionId id) {
+  const auto found = std::find_if(connections_.begin(), connections_.end(),
+                                  [id](const Connection& connection) { return connection.id == id && !connection.is_over; });
+  return found == connections_.end() ? nullptr : &*found;
 }
 
-void Link::retire_lane(GoodbyeReason reason) {
+void Link::carry_out(DoConnect& wish) {
+  resolver_->ask();
+  connect(wish.id);
+}
+
+void Link::connect(ConnectionId id) {
+  const Instant now = std::chrono::steady_clock::now();
+  const auto address = resolver_->next_address();
+  if (!address) {
+    if (resolver_->is_asking()) return unresolved_.emplace_back(id, now + resolve_deadline), void();
+    return machine_->on_connect_failed(id, options_.connect->text(), address.error(), now);
+  }
+  auto socket = start_connect(*address, options_.stream);
+  if (!socket) return machine_->on_connect_failed(id, options_.connect->text(), socket.error(), now);
+  connections_.push_back({.id = id, .socket = std::move(*socket), .peer = *address, .is_connecting = true});
+}
+
+void Link::answer_waiting_connects() {
+  if (unresolved_.empty()) return;
+  const Instant now = std::chrono::steady_clock::now();
+  for (const auto& [id, until] : std::exchange(unresolved_, {})) {
+    if (resolver_->is_asking() && now < until) {
+      unresolved_.emplace_back(id, until);
+    } else if (resolver_->is_asking()) {
+      const Error late{Errc::timed_out, "the name server does not answer for " + options_.connect->host, 0};
+      machine_->on_connect_failed(id, options_.connect->text(), late, now);
+    } else {
+      connect(id);
+    }
+  }
+}
+
+void Link::carry_out(DoSend& wish) {
+  Connection* const connection = find_connection(wish.id);
+  if (connection == nullptr) return;
+  connection->unsent.insert(connection->unsent.end(), wish.bytes.begin(), wish.bytes.end());
+  flush(*connection);
+}
+
+void Link::carry_out(DoClose& wish) {
+  std::erase_if(unresolved_, [&](const auto& waiting) { return waiting.first == wish.id; });
+  Connection* const connection = find_connection(wish.id);
+  if (connection == nullptr) return;
+  connection->is_over = true;
+  // Read what is there, so that closing sends a plain end and no reset.
+  std::array<Byte, 4096> scratch;
+  for (int i = 0; i < 16 && ::recv(connection->socket.get(), scratch.data(), scratch.size(), MSG_DONTWAIT) > 0; ++i) {
+  }
+  connection->socket.reset();
+}
+
+void Link::carry_out(DoStopLane& wish) {
+  for (const RunningLane& running : lanes_) {
+    if (running.id == wish.id) running.lane->stop(wish.reason);
+  }
+  // It was to become one, and never will.
+  if (Connection* const connection = find_connection(wish.id)) connection->is_over = true;
+}
+
+void Link::carry_out(DoTell& wish) { emit(wish.event); }
+
+// --- a connection becomes a lane ---
+
+void Link::carry_out(DoStartLane& wish) {
+  Connection* const connection = find_connection(wish.id);
+  if (connection == nullptr) {
+    return machine_->on_lane_end(wish.id, LaneEnd::closed, "the connection broke", std::chrono::steady_clock::now());
+  }
+  connection->becomes = std::move(wish);
+  flush(*connection);
+}
+
+void Link::start_lane(Connection& connection) {
+  connection.is_over = true;
+  if (const auto started = launch(connection, *connection.becomes); !started) {
+    emit({LinkEventKind::handshake_failed, connection.peer.text(), started.error().text()});
+    machine_->on_lane_end(connection.id, LaneEnd::failed, started.error().text(), std::chrono::steady_clock::now());
+  }
+}
+
+Status Link::launch(Connection& connection, DoStartLane& wish) {
+  const std::uint32_t mtu = wish.established.tun_mtu;
+  const std::size_t queue = wish.established.lane_index;
+  const bool is_first = !wish.established.is_join;
+  const bool is_express = wish.established.terms.express && queue + 1 == wish.established.terms.lane_count;
+  LT_CHECK(tune(connection.socket.get(), options_.stream));
+  if (is_first && options_.on_agreed_mtu) LT_CHECK(options_.on_agreed_mtu(mtu));
+
+  Admission admission(options_.admission);
+  admission.set_mtu(mtu);
+  admission.set_outer(OuterConnection{connection.peer.address(), options_.listen ? listen_port_ : connection.peer.port()});
+  RunningLane* const predecessor = last_on_queue(queue);
+  const std::size_t lanes_agreed = wish.established.terms.lane_count;
+  const bool has_express = wish.established.terms.express;
+  LT_TRY(auto lane, Lane::start(std::move(connection.socket), std::move(wish.established), std::move(admission),
+                                {.tun_fd = options_.tun_queues.at(queue),
+                                 .tun_offload = options_.tun_offload,
+                                 .io = options_.io,
+                                 .record_bytes_max = options_.record_bytes_max,
+                                 .ratchet = options_.ratchet,
+                                 .times = options_.times.lane,
+                                 .waits_for_turn = predecessor != nullptr,
+                                 .on_end = [this] { wake(); }}));
+  if (predecessor != nullptr) predecessor->lane->hand_over_to(*lane, wish.ends);
   const std::lock_guard lock(mutex_);
-  if (!lane_) return;
-  lane_->stop(reason);
-  retired_.push_back(std::move(lane_));
+  lanes_.push_back({.id = wish.id,
+                    .queue = queue,
+                    .lane = std::move(lane),
+                    .peer = connection.peer.text(),
+                    .started = std::chrono::steady_clock::now(),
+                    .is_express = is_express});
+  ++(is_first ? totals_.sessions : totals_.joins);
+  totals_.lanes_agreed = lanes_agreed;
+  totals_.has_express = has_express;
+  return {};
+}
+
+Link::RunningLane* Link::last_on_queue(std::size_t queue) {
+  RunningLane* last = nullptr;
+  for (RunningLane& running : lanes_) {
+    if (running.queue == queue) last = &running;
+  }
+  return last;
+}
+
+// --- lanes run and end ---
+
+void Link::hear_lanes() {
+  for (const RunningLane& running : lanes_) {
+    const LaneState& state = running.lane->state();
+    machine_->on_lane_heard(running.id, state.last_authenticated.get(),
+                            std::max(state.inbound.wire_bytes.load(std::memory_order_relaxed),
+                                     state.outbound.wire_bytes.load(std::memory_order_relaxed)));
+  }
 }
 
 void Link::bury_ended_lanes() {
-  std::optional<LaneReport> ended;
+  std::list<RunningLane> ended;
   {
     const std::lock_guard lock(mutex_);
-    if (lane_ && lane_->has_ended()) {
-      ended = lane_->report();
-      retired_.push_back(std::move(lane_));
-    }
-    for (auto each = retired_.begin(); each != retired_.end();) {
-      if (!(*each)->has_ended()) {
-        ++each;
-        continue;
+    for (auto each = lanes_.begin(); each != lanes_.end();) {
+      const auto next = std::next(each);
+      if (each->lane->has_ended()) {
+        ++totals_.lane_ends[name_of(each->lane->report().end)];
+        add_up(*each->lane, totals_);
+        ended.splice(ended.end(), lanes_, each);
       }
-      ++totals_.lane_ends[name_of((*each)->report().end)];
-      add_up(**each, totals_);
-      each = retired_.erase(each);
+      each = next;
     }
   }
-  if (!ended) return;
-  emit(LinkEventKind::lane_ended, lane_peer_, std::string(name_of(ended->end)) + ": " + ended->reason);
-  const Instant now = std::chrono::steady_clock::now();
-  if (now - lane_started_ >= options_.times.reset_after) backoff_ = {};  // P-52
-  if (backoff_.count() == 0) {
-    next_connect_ = now;
-  } else {
-    schedule_connect(now);
+  for (const RunningLane& gone : ended) {
+    for (const RunningLane& running : lanes_) running.lane->forget_successor(*gone.lane);
+    const LaneReport& report = gone.lane->report();
+    machine_->on_lane_end(gone.id, report.end, report.reason, std::chrono::steady_clock::now());
   }
+}
+
+// Tells the steering which queues are read, where that has changed.
+void Link::tell_lanes() {
+  LanesUp up;
+  const SessionTerms* const terms = machine_->terms();
+  {
+    const std::lock_guard lock(mutex_);
+    if (terms != nullptr) up.bulk.resize(terms->lane_count - (terms->express ? 1U : 0U));
+    for (RunningLane& running : lanes_) {
+      running.is_current = machine_->lane_at(running.queue) == running.id;
+      if (!running.is_current) continue;
+      if (running.is_express) {
+        up.express = running.queue;
+      } else {
+        up.bulk.at(running.queue) = true;
+      }
+    }
+  }
+  if (up == lanes_up_) return;
+  lanes_up_ = up;
+  if (options_.on_lanes) options_.on_lanes(lanes_up_);
 }
 
 // --- what others see ---
 
-void Link::emit(LinkEventKind kind, std::string peer, std::string detail) {
+void Link::emit(const LinkEvent& event) {
   {
     const std::lock_guard lock(mutex_);
-    if (kind == LinkEventKind::connect_failed) ++totals_.connect_failures;
-    if (kind == LinkEventKind::handshake_failed) ++totals_.handshake_failures;
-    if (kind == LinkEventKind::stranger) ++totals_.strangers;
-    if (kind == LinkEventKind::connect_failed || kind == LinkEventKind::handshake_failed ||
-        kind == LinkEventKind::lane_ended) {
-      totals_.last_failure = detail;
+    if (event.kind == LinkEventKind::connect_failed) ++totals_.connect_failures;
+    if (event.kind == LinkEventKind::handshake_failed) ++totals_.handshake_failures;
+    if (event.kind == LinkEventKind::stranger) ++totals_.strangers;
+    if (event.kind == LinkEventKind::connect_failed || event.kind == LinkEventKind::handshake_failed ||
+        event.kind == LinkEventKind::lane_ended) {
+      totals_.last_failure = event.detail;
     }
   }
-  if (options_.on_event) options_.on_event({kind, std::move(peer), std::move(detail)});
+  if (options_.on_event) options_.on_event(event);
 }
 
 namespace {
@@ -392,18 +452,33 @@ void Link::add_up(const Lane& lane, LinkSnapshot& snapshot) const {
 LinkSnapshot Link::snapshot() const {
   const std::lock_guard lock(mutex_);
   LinkSnapshot snapshot = totals_;
-  for (const auto& lane : retired_) add_up(*lane, snapshot);
-  if (!lane_) return snapshot;
   const Instant now = std::chrono::steady_clock::now();
-  const LaneState& state = lane_->state();
-  add_up(*lane_, snapshot);
+  for (const RunningLane& running : lanes_) {
+    add_up(*running.lane, snapshot);
+    if (!running.is_current || running.lane->has_ended()) continue;
+    const LaneState& state = running.lane->state();
+    LaneSnapshot lane{.index = running.queue,
+                      .is_express = running.is_express,
+                      .peer = running.peer,
+                      .congestion_control = congestion_control_of(running.lane->socket_fd()),
+                      .age = now - running.started,
+                      .rtt = {},
+                      .sent_bytes = state.outbound.wire_bytes.load(std::memory_order_relaxed),
+                      .received_bytes = state.inbound.wire_bytes.load(std::memory_order_relaxed)};
+    if (const auto rtt = state.rtt_ns.load(std::memory_order_relaxed); rtt > 0) lane.rtt = std::chrono::nanoseconds(rtt);
+    snapshot.is_proven |= now - state.last_pong.get() <= options_.times.suspect;  // P-63
+    snapshot.tun_mtu = running.lane->tun_mtu();
+    snapshot.lanes.push_back(std::move(lane));
+  }
+  std::sort(snapshot.lanes.begin(), snapshot.lanes.end(),
+            [](const LaneSnapshot& left, const LaneSnapshot& right) { return left.index < right.index; });
+  if (snapshot.lanes.empty()) return snapshot;
+  const LaneSnapshot& first = snapshot.lanes.front();
   snapshot.has_lane = true;
-  snapshot.is_proven = now - state.last_pong.get() <= options_.times.suspect;  // P-63
-  snapshot.peer = lane_peer_;
-  snapshot.tun_mtu = lane_->tun_mtu();
-  snapshot.congestion_control = congestion_control_of(lane_->socket_fd());
-  snapshot.lane_age = now - lane_started_;
-  if (const auto rtt = state.rtt_ns.load(std::memory_order_relaxed); rtt > 0) snapshot.rtt = std::chrono::nanoseconds(rtt);
+  snapshot.peer = first.peer;
+  snapshot.congestion_control = first.congestion_control;
+  snapshot.lane_age = first.age;
+  snapshot.rtt = first.rtt;
   return snapshot;
 }
 

@@ -1,12 +1,12 @@
-// Link: the pair of sites, kept joined for ever. Listens or connects, greets, runs a lane, and begins anew.
+// Link: the pair of sites, kept joined for ever. What is decided stands in link_machine.h; here are the sockets, the
+// lanes' threads and the clock that carry it out.
 //
 //   connecting  no lane; an attempt is under way, or the next is waited for   (the connecting site)
 //   listening   no lane; a knock is waited for                                (the listening site)
 //   up          a lane runs                                                   either -> up by a handshake
-//   ended       stop() was called and the lane has said GOODBYE
+//   ended       stop() was called and the lanes have said GOODBYE
 //
-// One thread runs it and does every handshake: data threads never do. Strangers are bounded before they
-// are known: half_open_max connections in all, half_open_per_source_max a source, knock_deadline, handshake_deadline.
+// One thread runs it and does every handshake: data threads never do. Names are resolved by another one.
 // It does not log: what happens goes to `on_event`. Time steps of the wall clock do not reach it.
 #pragma once
 
@@ -23,38 +23,20 @@
 #include "base/result.h"
 #include "crypto/identity.h"
 #include "crypto/tls_channel.h"
-#include "tunnel/handshake.h"
 #include "tunnel/lane.h"
 #include "tunnel/limits.h"
+#include "tunnel/link_machine.h"
+#include "tunnel/resolver.h"
 #include "tunnel/tcp_stream.h"
 
 namespace lt::tunnel {
 
-enum class LinkEventKind : std::uint8_t {
-  listening,
-  connect_failed,
-  handshake_failed,  // after a right knock: this is worth a line each
-  stranger,          // a wrong or late knock, or too many at once: counted, answered with silence
-  session_up,
-  lane_ended,
-};
+/// Which lanes run, by the index of their TUN queue: what the steering of the device follows.
+struct LanesUp {
+  std::vector<bool> bulk;             // one a queue
+  std::optional<std::size_t> express; // the queue of the express lane, when it runs
 
-struct LinkEvent {
-  LinkEventKind kind;
-  std::string peer;    // address and port; empty where there is none
-  std::string detail;  // one sentence
-};
-
-/// The link's clocks. Turned down in tests only.
-struct LinkTimes {
-  std::chrono::milliseconds knock{knock_deadline};
-  std::chrono::milliseconds handshake{handshake_deadline};
-  std::chrono::milliseconds connect{connect_deadline};
-  std::chrono::milliseconds reconnect_first{tunnel::reconnect_first};
-  std::chrono::milliseconds reconnect_longest{tunnel::reconnect_longest};
-  std::chrono::milliseconds reset_after{reconnect_reset_after};
-  std::chrono::milliseconds suspect{lane_suspect_after};
-  LaneTimes lane;
+  friend bool operator==(const LanesUp&, const LanesUp&) = default;
 };
 
 struct LinkOptions {
@@ -65,7 +47,9 @@ struct LinkOptions {
   crypto::PublicKey peer_key{};
   std::optional<crypto::Secret<32>> psk;
 
-  int tun_fd{-1};  // outlives the link
+  std::vector<int> tun_queues;  // lane i reads and writes queue i; they outlive the link
+  std::uint8_t lanes{1};        // wanted, the express lane among them; at most one a queue
+  bool express{false};          // wanted: the last lane carries what is short and urgent
   bool tun_offload{false};
   IoBackend io{IoBackend::epoll};
   std::uint32_t tun_mtu{1500};      // offered (unit: B)
@@ -73,11 +57,25 @@ struct LinkOptions {
   std::size_t record_bytes_max{256 * 1024};
   AdmissionOptions admission;
   StreamOptions stream;
+  DoorLimits door{};
   RatchetLimits ratchet{};
   LinkTimes times{};
 
   std::function<void(const LinkEvent&)> on_event;               // @thread the link's
   std::function<Status(std::uint32_t)> on_agreed_mtu;           // @thread the link's; before the lane starts
+  std::function<void(const LanesUp&)> on_lanes;                 // @thread the link's; after each change
+};
+
+/// One lane, as `status` shows it.
+struct LaneSnapshot {
+  std::size_t index{0};
+  bool is_express{false};
+  std::string peer;
+  std::string congestion_control;  // of its socket, as the kernel says
+  std::chrono::nanoseconds age{};
+  std::optional<std::chrono::nanoseconds> rtt;
+  std::uint64_t sent_bytes{0};      // on the wire (unit: B)
+  std::uint64_t received_bytes{0};
 };
 
 /// What the link has done so far. The counters of all lanes are summed.
@@ -86,10 +84,14 @@ struct LinkSnapshot {
   bool is_proven{false};  // a full-size PING was answered within the last 3 s (P: what "up" means)
   std::string peer;
   std::uint32_t tun_mtu{0};
-  std::string congestion_control;  // of the lane's socket, as the kernel says
+  std::string congestion_control;  // of the first lane's socket, as the kernel says
   std::optional<std::chrono::nanoseconds> rtt;
-  std::optional<std::chrono::nanoseconds> lane_age;
+  std::optional<std::chrono::nanoseconds> lane_age;  // of the first lane
+  std::size_t lanes_agreed{0};
+  bool has_express{false};
+  std::vector<LaneSnapshot> lanes;
   std::uint64_t sessions{0};
+  std::uint64_t joins{0};          // lanes that joined a session, or took over in one
   std::uint64_t connect_failures{0};
   std::uint64_t handshake_failures{0};
   std::uint64_t strangers{0};
@@ -126,37 +128,52 @@ class Link {
   [[nodiscard]] std::uint16_t listen_port() const { return listen_port_; }
 
  private:
-  // One connection that is not a lane yet.
-  struct Greeting {
+  // A connection that is no lane yet, as the machine calls it.
+  struct Connection {
+    ConnectionId id;
     Fd socket;
     SocketAddress peer;
-    std::optional<Handshake> handshake;  // none while the connect is under way
+    bool is_connecting{false};
+    bool is_over{false};
     std::vector<Byte> unsent;
-    Instant deadline;
-    bool is_outgoing{false};
-    bool is_over{false};      // to be closed
-    std::string why;          // it failed
+    std::optional<DoStartLane> becomes;  // once `unsent` is sent
+  };
+  struct RunningLane {
+    ConnectionId id;
+    std::size_t queue;
+    std::unique_ptr<Lane> lane;
+    std::string peer;
+    Instant started;
+    bool is_express{false};
+    bool is_current{false};  // the machine's lane of that index; else it is ending
   };
 
   explicit Link(LinkOptions options);
+  [[nodiscard]] MachineOptions machine_options() const;
   Status serve_events();
   void accept_all();
-  void connect_if_due(Instant now);
-  void schedule_connect(Instant now);
-  void serve(Greeting& greeting, short events);
-  void begin_handshake(Greeting& greeting);
-  void receive(Greeting& greeting);
-  void finish(Greeting& greeting);
-  void flush(Greeting& greeting);
-  void fail_greeting(Greeting& greeting, const Error& error);
-  void promote(Greeting& greeting);
-  void expire(Instant now);
+  void serve(Connection& connection, short events);
+  void receive(Connection& connection);
+  void flush(Connection& connection);
+  void carry_out();
+  void carry_out(DoConnect& wish);
+  void carry_out(DoSend& wish);
+  void carry_out(DoClose& wish);
+  void carry_out(DoStartLane& wish);
+  void carry_out(DoStopLane& wish);
+  void carry_out(DoTell& wish);
+  void connect(ConnectionId id);
+  void answer_waiting_connects();
+  void start_lane(Connection& connection);
+  Status launch(Connection& connection, DoStartLane& wish);
+  [[nodiscard]] RunningLane* last_on_queue(std::size_t queue);
+  [[nodiscard]] Connection* find_connection(ConnectionId id);
+  void hear_lanes();
   void bury_ended_lanes();
-  void retire_lane(GoodbyeReason reason);
-  void emit(LinkEventKind kind, std::string peer, std::string detail);
-  [[nodiscard]] HandshakeOptions handshake_options() const;
-  [[nodiscard]] Instant next_deadline() const;
-  [[nodiscard]] bool admits(const SocketAddress& source) const;
+  void stop_lanes(GoodbyeReason reason);
+  void tell_lanes();
+  void emit(const LinkEvent& event);
+  void wake() noexcept;
   void add_up(const Lane& lane, LinkSnapshot& snapshot) const;
 
   LinkOptions options_;
@@ -168,21 +185,16 @@ class Link {
   Instant accept_paused_until_{};  // this process has no descriptor left
   std::atomic<bool> stopping_{false};
 
-  std::list<Greeting> greetings_;
-  Instant next_connect_{};
-  std::size_t connects_{0};
-  std::chrono::milliseconds backoff_{0};  // 0: the next attempt is made at once
-  Instant lane_started_{};
+  std::unique_ptr<LinkMachine> machine_;
+  std::unique_ptr<Resolver> resolver_;
+  std::vector<std::pair<ConnectionId, Instant>> unresolved_;  // connects that wait for the name, and until when
+  std::list<Connection> connections_;
+  LanesUp lanes_up_;
 
-  mutable std::mutex mutex_;  // guards what snapshot() reads: the lanes' list and the totals
-  std::unique_ptr<Lane> lane_;
-  std::list<std::unique_ptr<Lane>> retired_;  // saying GOODBYE
-  std::string lane_peer_;
+  mutable std::mutex mutex_;  // guards what snapshot() reads: the lanes and the totals
+  std::list<RunningLane> lanes_;
   LinkSnapshot totals_;
 };
-
-/// Whose half-open connections are counted together: one IPv4 address, or one IPv6 /64, which is what a host gets.
-[[nodiscard]] Prefix source_group(const IpAddress& source);
 
 /// What both sites hash, so that a disagreement about networks shows at the handshake, not as lost packets.
 /// HMAC-SHA256 with the key "LT1 prefixes" over the sorted texts, the client's first.

@@ -93,6 +93,7 @@ class Outbound {
   static constexpr std::size_t pongs_per_round_max = 2;
   static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
 
+  [[nodiscard]] bool may_read(Instant now);
   void post_reads();
   void ingest(std::size_t slot_index, int result, Instant now);
   void carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now);
@@ -105,8 +106,9 @@ class Outbound {
   void add_due_control(Instant now);
   void start_send();
   void finish_send(int result);
+  void take_completions(std::span<const Completion> completions, Instant now);
   LaneEnd say_goodbye(Instant now);
-  LaneEnd drain(Instant until);
+  bool drain(Instant until);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
   // While a send is under way no PING is added, so a due one is no reason to wake up.
   [[nodiscard]] Instant next_deadline() const {
@@ -144,28 +146,41 @@ class Outbound {
 
 template <IoPort Io>
 LaneEnd Outbound<Io>::run() {
-  Instant now = std::chrono::steady_clock::now();
+  Instant now = io_.now();
   next_ping_ = now;  // the first PING proves the path at once
   while (end_ == LaneEnd::running) {
+    if (state_.abort_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);
-    if (now >= state_.dead_at()) return LaneEnd::dead;
+    if (now >= state_.dead_at() && state_.has_delivery_turn.load(std::memory_order_acquire)) return LaneEnd::dead;
     add_due_control(now);
     if (!is_sending_ && !filling().empty()) start_send();
-    if (reads_under_way_ == 0 && filling().empty() && now >= reads_paused_until_) post_reads();
+    if (may_read(now)) post_reads();
 
     const auto completions = io_.wait(next_deadline());
     if (!completions) return LaneEnd::failed;
-    now = std::chrono::steady_clock::now();
-    for (const Completion& completion : *completions) {
-      if (completion.tag == send_tag) {
-        finish_send(completion.result);
-      } else {
-        ingest(static_cast<std::size_t>(completion.tag), completion.result, now);
-      }
-    }
-    close_pack(now);
+    now = io_.now();
+    take_completions(*completions, now);
   }
   return end_;
+}
+
+template <IoPort Io>
+void Outbound<Io>::take_completions(std::span<const Completion> completions, Instant now) {
+  for (const Completion& completion : completions) {
+    if (completion.tag == send_tag) {
+      finish_send(completion.result);
+    } else {
+      ingest(static_cast<std::size_t>(completion.tag), completion.result, now);
+    }
+  }
+  close_pack(now);
+}
+
+// Back-pressure stands here: while a round waits to be sent, nothing more is read.
+template <IoPort Io>
+bool Outbound<Io>::may_read(Instant now) {
+  return reads_under_way_ == 0 && filling().empty() && now >= reads_paused_until_ &&
+         state_.has_sending_turn.load(std::memory_order_acquire);
 }
 
 // --- O1 ingest ---
@@ -199,7 +214,7 @@ void Outbound<Io>::ingest(std::size_t slot_index, int result, Instant now) {
   if (result <= static_cast<int>(vnet_header_bytes)) {
     free_slot(slot_index);
     // The interface is down, or was taken away for a moment: wait for it rather than end.
-    if (result != -EAGAIN && result != -EINTR) {
+    if (result != -EAGAIN && result != -EINTR && result != -ECANCELED) {
       drops_.count(DropReason::device_error);
       reads_paused_until_ = now + std::chrono::milliseconds(100);
     }
@@ -387,29 +402,35 @@ void Outbound<Io>::finish_send(int result) {
 
 // --- the end ---
 
+// What has been read goes before GOODBYE; what has not stays in the TUN's queue for whoever reads it next.
 template <IoPort Io>
 LaneEnd Outbound<Io>::say_goodbye(Instant now) {
   const Instant until = now + state_.times.patience;
-  if (is_sending_ && drain(until) != LaneEnd::running) return LaneEnd::local_stop;
+  if (reads_under_way_ > 0) io_.cancel_reads(options_.tun_fd);
+  if (!drain(until)) return LaneEnd::local_stop;
+  if (!filling().empty()) {
+    start_send();
+    if (!drain(until)) return LaneEnd::local_stop;
+  }
   std::array<Byte, goodbye_bytes> payload{state_.stop_reason.load(std::memory_order_relaxed)};
   store_be64(payload.data() + 1, sealer_.counter());
-  add_control(RecordType::goodbye, payload, now);  // P-47: the last record
+  add_control(RecordType::goodbye, payload, io_.now());  // P-47: the last record
   start_send();
-  drain(until);
+  if (drain(until)) state_.has_said_goodbye.store(true, std::memory_order_release);
   return LaneEnd::local_stop;
 }
 
-// Waits for the send under way. Packets that a waiting read still brings are lost with the lane.
+// Waits for the send and the reads under way. @return false: they did not end in time, or the lane did
 template <IoPort Io>
-LaneEnd Outbound<Io>::drain(Instant until) {
-  while (is_sending_ && std::chrono::steady_clock::now() < until) {
+bool Outbound<Io>::drain(Instant until) {
+  while (is_sending_ || reads_under_way_ > 0) {
+    const Instant now = io_.now();
+    if (now >= until || end_ != LaneEnd::running || state_.abort_requested.load(std::memory_order_acquire)) return false;
     const auto completions = io_.wait(until);
-    if (!completions) return LaneEnd::failed;
-    for (const Completion& completion : *completions) {
-      if (completion.tag == send_tag) finish_send(completion.result);
-    }
+    if (!completions) return false;
+    take_completions(*completions, io_.now());
   }
-  return is_sending_ ? LaneEnd::closed : end_;
+  return end_ == LaneEnd::running;
 }
 
 }  // namespace lt::tunnel

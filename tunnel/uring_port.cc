@@ -20,6 +20,7 @@ namespace {
 
 constexpr unsigned entries = 256;  // more than a round ever queues: 64 deliveries, 8 reads, a send, the wake-up
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
+constexpr std::uint64_t cancel_tag = wake_tag - 1;
 
 __kernel_timespec until_timespec(Instant until) {
   const auto left = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(0), until - std::chrono::steady_clock::now());
@@ -137,6 +138,12 @@ void UringPort::send(std::uint64_t tag, int fd, std::span<iovec> vectors) {
   entry.user_data = tag;
 }
 
+void UringPort::cancel_reads(int fd) {
+  io_uring_sqe& entry = state_->next(cancel_tag);
+  ::io_uring_prep_cancel_fd(&entry, fd, IORING_ASYNC_CANCEL_ALL);
+  entry.user_data = cancel_tag;
+}
+
 Result<std::span<const Completion>> UringPort::wait(Instant until) {
   io_uring& ring = state_->ring;
   state_->completions.clear();
@@ -154,7 +161,7 @@ Result<std::span<const Completion>> UringPort::wait(Instant until) {
     ++reaped;
     if (entry->user_data == wake_tag) {
       woken = true;
-    } else {
+    } else if (entry->user_data != cancel_tag) {
       state_->completions.push_back({entry->user_data, entry->res});
     }
   }

@@ -28,6 +28,8 @@ class UringPort {
   void write(std::uint64_t tag, int fd, std::span<iovec> vectors);
   void receive(std::uint64_t tag, int fd, ByteSpan into);
   void send(std::uint64_t tag, int fd, std::span<iovec> vectors);
+  void cancel_reads(int fd);
+  [[nodiscard]] Instant now() const { return std::chrono::steady_clock::now(); }
   [[nodiscard]] Result<std::span<const Completion>> wait(Instant until);
   void wake();
 

@@ -24,8 +24,8 @@ class RunningLink {
   };
 
   explicit RunningLink(LinkOptions options) {
-    if (options.tun_fd < 0) {
-      options.tun_fd = tun.fd();
+    if (options.tun_queues.empty()) {
+      options.tun_queues = {tun.fd()};
       options.tun_offload = true;
     }
     options.on_event = [this](const LinkEvent& event) {

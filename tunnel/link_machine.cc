@@ -1,0 +1,422 @@
+#include "tunnel/link_machine.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "crypto/random.h"
+
+namespace lt::tunnel {
+
+namespace {
+constexpr Instant never = Instant::max();
+}
+
+LinkMachine::LinkMachine(const MachineOptions& options)
+    : options_(options),
+      door_(options.door),
+      session_backoff_(options.times.reconnect_first, options.times.reconnect_longest) {
+  options_.offer.psk_used = !options_.psk.empty();
+}
+
+Byte LinkMachine::draw() {
+  Byte random = 0;
+  crypto::fill_random(ByteSpan(&random, 1));
+  return random;
+}
+
+std::vector<LinkAction> LinkMachine::take_actions() { return std::exchange(actions_, {}); }
+
+void LinkMachine::tell(LinkEventKind kind, std::string peer, std::string detail) {
+  actions_.push_back(DoTell{{kind, std::move(peer), std::move(detail)}});
+}
+
+// --- connections come in ---
+
+std::optional<ConnectionId> LinkMachine::on_accept(const IpAddress& source, std::string peer, Instant now) {
+  now_ = now;
+  const ConnectionId id = ++last_id_;
+  const auto verdict = door_.arrive(id, source, now);
+  if (verdict.gives_way) {
+    tell(LinkEventKind::stranger, greetings_.at(*verdict.gives_way).peer, "gave way to others before it knocked");
+    close(*verdict.gives_way);
+  }
+  if (!verdict.is_admitted || is_shut_down_) {
+    tell(LinkEventKind::stranger, std::move(peer), "too many half-open connections");
+    return std::nullopt;
+  }
+  Greeting& greeting = greetings_[id];
+  greeting.source = source;
+  greeting.peer = std::move(peer);
+  begin_handshake(id, greeting, now);
+  const auto placed = greetings_.find(id);
+  if (placed == greetings_.end()) return std::nullopt;
+  placed->second.deadline = now + options_.times.knock;  // P-53
+  return id;
+}
+
+// --- connections go out ---
+
+void LinkMachine::on_tick(Instant now) {
+  now_ = now;
+  std::vector<ConnectionId> late;
+  for (const auto& [id, greeting] : greetings_) {
+    if (now >= greeting.deadline) late.push_back(id);
+  }
+  for (const ConnectionId id : late) {
+    const bool has_begun = greetings_.at(id).handshake.has_value();
+    fail_greeting(id, Error{Errc::timed_out, has_begun ? "the handshake took too long"
+                                                       : "no answer: is the other site up, and its port open?", 0}, now);
+  }
+  if (session_ && lanes_up() > 0) session_->last_lane = now;
+  if (session_ && lanes_up() == 0 && now - session_->last_lane >= options_.times.session_kept) session_.reset();
+  plan(now);
+}
+
+// The client's wishes: what is due is begun.
+void LinkMachine::plan(Instant now) {
+  if (!is_client() || is_shut_down_) return;
+  if (!session_) {
+    if (now >= session_due()) attempt(false, 0, TakeOver::no, now);
+    return;
+  }
+  for (std::size_t index = 0; index < session_->slots.size(); ++index) {
+    if (const auto wish = wish_of(index); now >= wish.due) attempt(true, index, wish.take_over, now);
+  }
+}
+
+Instant LinkMachine::session_due() const {
+  return is_shaking_hands(false, 0) ? never : std::max(next_session_, next_reach_);
+}
+
+LinkMachine::Wish LinkMachine::wish_of(std::size_t index) const {
+  const Slot& slot = session_->slots[index];
+  if (is_shaking_hands(true, index)) return {never, TakeOver::no};
+  const bool is_connecting = has_attempt(true, index);
+  if (!slot.lane) {
+    // Without any lane one index is enough: it tells whether the server is there and still knows the session.
+    if (lanes_up() == 0 && index != 0) return {never, TakeOver::no};
+    const TakeOver take_over = slot.has_had_lane ? TakeOver::abandoned : TakeOver::no;
+    return {is_connecting ? std::max(slot.next_attempt, next_reach_) : slot.next_attempt, take_over};
+  }
+  // P-70: a path that has gone silent may be back for a fresh connection long before TCP tries the old one again.
+  const Instant silent_at = std::max({slot.heard + options_.times.suspect, next_reach_, slot.next_attempt});
+  if (is_connecting) return {silent_at, TakeOver::abandoned};
+  const Instant renew_at = slot.is_worn ? slot.started : slot.renew_at;
+  const Instant worn_at = std::max({renew_at, next_reach_, slot.next_attempt});  // P-69
+  return silent_at <= worn_at ? Wish{silent_at, TakeOver::abandoned} : Wish{worn_at, TakeOver::graceful};
+}
+
+bool LinkMachine::has_attempt(bool joins, std::size_t index) const {
+  return std::any_of(greetings_.begin(), greetings_.end(), [&](const auto& entry) {
+    return entry.second.is_outgoing && entry.second.joins == joins && entry.second.lane_index == index;
+  });
+}
+
+bool LinkMachine::is_shaking_hands(bool joins, std::size_t index) const {
+  return std::any_of(greetings_.begin(), greetings_.end(), [&](const auto& entry) {
+    const Greeting& greeting = entry.second;
+    return greeting.is_outgoing && greeting.handshake && greeting.joins == joins && greeting.lane_index == index;
+  });
+}
+
+// P-51: while nobody answers, a fresh connect goes out every reach_interval beside those under way.
+void LinkMachine::attempt(bool joins, std::size_t index, TakeOver take_over, Instant now) {
+  const ConnectionId id = ++last_id_;
+  Greeting& greeting = greetings_[id];
+  greeting.is_outgoing = true;
+  greeting.joins = joins;
+  greeting.lane_index = index;
+  greeting.take_over = take_over;
+  greeting.deadline = now + options_.times.connect;
+  next_reach_ = now + options_.times.reach * 4 / 5 + options_.times.reach * 2 / 5 * draw() / 255;
+  actions_.push_back(DoConnect{id});
+}
+
+void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, std::string peer, Instant now) {
+  now_ = now;
+  const auto found = greetings_.find(id);
+  if (found == greetings_.end()) return;
+  found->second.source = peer_address;
+  found->second.peer = std::move(peer);
+  drop_other_attempts(id);
+  begin_handshake(id, found->second, now);
+}
+
+// One answer is enough: what else is still on its way to the same end would only cost the server.
+void LinkMachine::drop_other_attempts(ConnectionId kept) {
+  const Greeting& winner = greetings_.at(kept);
+  std::vector<ConnectionId> others;
+  for (const auto& [id, greeting] : greetings_) {
+    if (id != kept && greeting.is_outgoing && !greeting.handshake && greeting.joins == winner.joins &&
+        greeting.lane_index == winner.lane_index) {
+      others.push_back(id);
+    }
+  }
+  for (const ConnectionId id : others) close(id);
+}
+
+void LinkMachine::on_connect_failed(ConnectionId id, std::string peer, const Error& why, Instant now) {
+  const auto found = greetings_.find(id);
+  if (found == greetings_.end()) return;
+  found->second.peer = std::move(peer);
+  fail_greeting(id, why, now);
+}
+
+// --- greeting ---
+
+void LinkMachine::begin_handshake(ConnectionId id, Greeting& greeting, Instant now) {
+  HandshakeOptions options;
+  options.role = options_.role;
+  options.tls = options_.tls;
+  options.own_key = options_.own_key;
+  options.peer_key = options_.peer_key;
+  options.psk = options_.psk;
+  options.offer = options_.offer;
+  options.sessions = this;
+  if (greeting.joins) {
+    if (!session_) return close(id);  // it has gone meanwhile
+    options.join = JoinRequest{session_->id, &session_->terms, static_cast<std::uint8_t>(greeting.lane_index), greeting.take_over};
+  }
+  auto handshake = Handshake::create(options);
+  if (!handshake) return fail_greeting(id, handshake.error(), now);
+  greeting.handshake.emplace(std::move(*handshake));
+  greeting.deadline = now + options_.times.handshake;
+  flush(id, greeting);
+}
+
+void LinkMachine::flush(ConnectionId id, Greeting& greeting) {
+  auto bytes = greeting.handshake->take_output();
+  if (!bytes.empty()) actions_.push_back(DoSend{id, std::move(bytes)});
+}
+
+std::size_t LinkMachine::bytes_wanted_max(ConnectionId id) const {
+  const auto found = greetings_.find(id);
+  if (found == greetings_.end() || !found->second.handshake || found->second.handshake->is_established()) return 0;
+  return found->second.handshake->bytes_wanted_max();
+}
+
+void LinkMachine::on_bytes(ConnectionId id, ByteView bytes, Instant now) {
+  now_ = now;
+  const auto found = greetings_.find(id);
+  if (found == greetings_.end() || !found->second.handshake) return;
+  Greeting& greeting = found->second;
+  const bool had_knocked = greeting.handshake->has_knocked();
+  const auto taken = greeting.handshake->on_bytes(bytes);
+  if (!had_knocked && greeting.handshake->has_knocked()) {
+    greeting.deadline = now + options_.times.handshake;  // P-53
+    door_.knocked(id);
+  }
+  flush(id, greeting);  // also after a failure: the REJECT or the alert that names the reason
+  if (!taken) return fail_greeting(id, taken.error(), now);
+  if (greeting.handshake->is_established()) promote(id, now);
+}
+
+void LinkMachine::on_closed(ConnectionId id, const Error& why, Instant now) {
+  now_ = now;
+  if (greetings_.contains(id)) fail_greeting(id, why, now);
+}
+
+void LinkMachine::close(ConnectionId id) {
+  door_.left(id);
+  greetings_.erase(id);
+  actions_.push_back(DoClose{id});
+}
+
+void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now) {
+  const Greeting& greeting = greetings_.at(id);
+  const std::string peer = greeting.peer;
+  if (!greeting.handshake) {
+    close(id);
+    return tell(LinkEventKind::connect_failed, peer, error.text());  // P-51: the next is due after reach_interval
+  }
+  if (!greeting.handshake->has_knocked()) {
+    close(id);
+    return tell(LinkEventKind::stranger, peer, error.text());
+  }
+  const bool is_outgoing = greeting.is_outgoing;
+  const bool joins = greeting.joins;
+  const std::size_t index = greeting.lane_index;
+  const auto code = greeting.handshake->rejected();
+  close(id);
+  tell(LinkEventKind::handshake_failed, peer, error.text());
+  if (!is_outgoing) return;
+  if (joins && code == RejectCode::unknown_session) return drop_session(GoodbyeReason::restart);  // P-67: begin anew, at once
+  if (code == RejectCode::duplicate_identity) {
+    next_session_ = now + duplicate_identity_wait;
+    if (session_) session_->slots[index].next_attempt = next_session_;
+    return;
+  }
+  if (joins && session_) {
+    Slot& slot = session_->slots[index];
+    slot.next_attempt = after_failure(slot.backoff, now);
+  } else {
+    next_session_ = after_failure(session_backoff_, now);
+  }
+}
+
+// A handshake that failed costs both ends: never again at once.
+Instant LinkMachine::after_failure(Backoff& backoff, Instant now) const {
+  const Instant when = backoff.next(now, draw());
+  return when > now ? when : backoff.next(now, draw());
+}
+
+// --- sessions, as the server judges them ---
+
+const SessionTerms* LinkMachine::find(const SessionId& id) const {
+  return session_ && session_->id == id ? &session_->terms : nullptr;
+}
+
+std::optional<Reject> LinkMachine::judge(const Hello& hello) const {
+  if (hello.is_join()) {
+    const Slot& slot = session_->slots[hello.lane_index];
+    if (slot.lane && hello.take_over == TakeOver::no) return Reject{RejectCode::busy, "this lane runs already"};
+    const auto recent = std::count_if(session_->joins.begin(), session_->joins.end(),
+                                      [&](Instant at) { return now_ - at < std::chrono::seconds(1); });
+    if (recent >= joins_per_second_max) return Reject{RejectCode::busy, "too many joins at a time"};  // P-66
+    return std::nullopt;
+  }
+  // P-68: who was replaced and comes back, again and again, is a second machine with the same key.
+  const auto returns = std::count_if(replaced_.begin(), replaced_.end(), [&](const Replaced& replaced) {
+    return replaced.came_back && now_ - replaced.at < replacement_window;
+  });
+  const bool is_elder = session_ && session_->boot_id == hello.offer.boot_id;
+  if (returns >= replacements_max && session_ && lanes_up() > 0 && !is_elder) {
+    return Reject{RejectCode::duplicate_identity, "two machines use this key: give each site a key of its own"};
+  }
+  return std::nullopt;
+}
+
+void LinkMachine::note_replacement(const BootId& boot_id, Instant now) {
+  const bool came_back = std::any_of(replaced_.begin(), replaced_.end(), [&](const Replaced& replaced) {
+    return replaced.boot_id == boot_id && now - replaced.at < replacement_window;
+  });
+  replaced_.push_back({session_->boot_id, now, came_back});
+  if (replaced_.size() > 16) replaced_.pop_front();
+}
+
+// --- a greeting becomes a lane ---
+
+LinkMachine::Slot LinkMachine::make_slot() const {
+  return {.backoff = Backoff(options_.times.reconnect_first, options_.times.reconnect_longest)};
+}
+
+void LinkMachine::promote(ConnectionId id, Instant now) {
+  Greeting& greeting = greetings_.at(id);
+  Established established = greeting.handshake->take_established();
+  door_.left(id);
+  door_.remember(greeting.source);
+  if (established.is_join) {
+    const bool is_known = session_ && session_->id == established.session_id;
+    if (!is_known || (!is_client() && session_->slots[established.lane_index].lane && established.take_over == TakeOver::no)) {
+      return close(id);  // another one was faster
+    }
+    session_->joins.push_back(now);
+    if (session_->joins.size() > joins_per_second_max) session_->joins.pop_front();
+    const auto ends = established.take_over == TakeOver::graceful ? std::optional(GoodbyeReason::moved) : std::nullopt;
+    return put_lane(id, greeting, std::move(established), ends, now);
+  }
+  if (session_ && !is_client()) note_replacement(established.peer_boot_id, now);
+  if (session_) drop_session(GoodbyeReason::replaced);  // P-22: GO of the new one is here
+  open_session(established, now);
+  put_lane(id, greeting, std::move(established), GoodbyeReason::replaced, now);
+}
+
+void LinkMachine::open_session(Established& established, Instant now) {
+  session_ = std::make_unique<Session>();
+  session_->id = established.session_id;
+  session_->boot_id = established.peer_boot_id;
+  session_->terms = std::move(established.terms);
+  session_->last_lane = now;
+  for (std::size_t i = 0; i < session_->terms.lane_count; ++i) session_->slots.push_back(make_slot());
+  established.terms.lane_count = session_->terms.lane_count;
+  established.terms.express = session_->terms.express;
+}
+
+void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established established,
+                           std::optional<GoodbyeReason> ends, Instant now) {
+  Slot& slot = session_->slots[established.lane_index];
+  const bool is_first = !established.is_join;
+  slot.lane = id;
+  slot.peer = greeting.peer;
+  slot.started = now;
+  slot.heard = now;
+  slot.renew_at = now + options_.times.lane_age / 10 * 9 + options_.times.lane_age / 5 * draw() / 255;
+  slot.is_worn = false;
+  slot.has_had_lane = true;
+  session_->last_lane = now;
+  const std::string which = "lane " + std::to_string(established.lane_index) + " of " + std::to_string(session_->terms.lane_count);
+  const std::string mtu = "tunnel MTU " + std::to_string(established.tun_mtu);
+  const std::string peer = greeting.peer;
+  greetings_.erase(id);
+  actions_.push_back(DoStartLane{id, std::move(established), ends});
+  tell(is_first ? LinkEventKind::session_up : LinkEventKind::lane_up, peer, is_first ? mtu + ", " + which : which);
+}
+
+// --- lanes run and end ---
+
+void LinkMachine::on_lane_heard(ConnectionId id, Instant last_authenticated, std::uint64_t wire_bytes) {
+  if (!session_) return;
+  for (Slot& slot : session_->slots) {
+    if (slot.lane != id) continue;
+    slot.heard = std::max(slot.heard, last_authenticated);
+    if (wire_bytes >= options_.times.lane_bytes) slot.is_worn = true;
+  }
+}
+
+void LinkMachine::on_lane_end(ConnectionId id, LaneEnd end, const std::string& reason, Instant now) {
+  now_ = now;
+  const auto slot = session_ ? std::find_if(session_->slots.begin(), session_->slots.end(),
+                                            [id](const Slot& each) { return each.lane == id; })
+                             : std::vector<Slot>::iterator{};
+  if (!session_ || slot == session_->slots.end()) return;  // it was taken over, or its session has gone
+  slot->lane.reset();
+  tell(LinkEventKind::lane_ended, slot->peer, std::string(name_of(end)) + ": " + reason);
+  if (now - slot->started >= options_.times.reset_after) slot->backoff.reset();  // P-52
+  slot->next_attempt = slot->backoff.next(now, draw());                          // P-51
+  next_reach_ = std::min(next_reach_, now);
+}
+
+std::size_t LinkMachine::lanes_up() const {
+  if (!session_) return 0;
+  return static_cast<std::size_t>(
+      std::count_if(session_->slots.begin(), session_->slots.end(), [](const Slot& slot) { return slot.lane.has_value(); }));
+}
+
+std::optional<ConnectionId> LinkMachine::lane_at(std::size_t index) const {
+  return session_ && index < session_->slots.size() ? session_->slots[index].lane : std::nullopt;
+}
+
+// --- the end ---
+
+void LinkMachine::drop_session(GoodbyeReason reason) {
+  for (const Slot& slot : session_->slots) {
+    if (slot.lane) actions_.push_back(DoStopLane{*slot.lane, reason});
+  }
+  std::vector<ConnectionId> joining;
+  for (const auto& [id, greeting] : greetings_) {
+    if (greeting.joins && greeting.is_outgoing) joining.push_back(id);
+  }
+  for (const ConnectionId id : joining) close(id);
+  session_.reset();
+  next_reach_ = {};
+}
+
+void LinkMachine::shut_down() {
+  is_shut_down_ = true;
+  std::vector<ConnectionId> all;
+  for (const auto& [id, greeting] : greetings_) all.push_back(id);
+  for (const ConnectionId id : all) close(id);
+  if (session_) drop_session(GoodbyeReason::shutdown);
+}
+
+Instant LinkMachine::next_deadline(Instant now) const {
+  Instant next = now + std::chrono::seconds(60);
+  for (const auto& [id, greeting] : greetings_) next = std::min(next, greeting.deadline);
+  if (session_ && lanes_up() == 0) next = std::min(next, session_->last_lane + options_.times.session_kept);
+  if (!is_client() || is_shut_down_) return next;
+  if (!session_) return std::min(next, session_due());
+  for (std::size_t index = 0; index < session_->slots.size(); ++index) next = std::min(next, wish_of(index).due);
+  return next;
+}
+
+}  // namespace lt::tunnel
