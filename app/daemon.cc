@@ -18,6 +18,7 @@
 #include "crypto/tls_channel.h"
 #include "tunnel/link.h"
 #include "tunnel/netlink.h"
+#include "tunnel/steering.h"
 #include "tunnel/tun_device.h"
 #include "tunnel/uring_port.h"
 
@@ -71,27 +72,72 @@ Result<tunnel::IoBackend> choose_io(IoChoice choice, int tun_fd, Log& log) {
 // with io_uring: the next start waits for that instead of giving up.
 constexpr auto device_patience = std::chrono::seconds(3);
 
-Result<tunnel::TunDevice> create_device(const LinkConfig& config) {
+Result<tunnel::TunDevice> create_device(const LinkConfig& config, std::size_t queues) {
   const auto until = std::chrono::steady_clock::now() + device_patience;
   for (;;) {
     auto device = tunnel::TunDevice::create(
-        {.name = config.device, .offload = config.knobs.offload, .nonblocking = true});
+        {.name = config.device, .queues = queues, .offload = config.knobs.offload, .nonblocking = true});
     const bool is_taken = !device && device.error().code == Errc::busy;
     if (!is_taken || std::chrono::steady_clock::now() > until) return device;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
+struct SteeredDevice {
+  tunnel::TunDevice device;
+  std::optional<tunnel::Steering> steering;  // none: one queue, one lane
+};
+
+// A queue a lane, and a program that tells the kernel which. Without either there is one lane, which is no worse for one
+// flow, and ping waits behind bulk.
+Result<SteeredDevice> create_steered_device(const LinkConfig& config, Log& log) {
+  const std::size_t queues = config.knobs.lanes + (config.knobs.express ? 1U : 0U);
+  Error why;
+  if (queues > 1) {
+    auto device = create_device(config, queues);
+    if (!device && device.error().code != Errc::unsupported) return fail(device.error());
+    if (device) {
+      auto steering = tunnel::Steering::attach(device->fd());
+      if (steering) return SteeredDevice{std::move(*device), std::move(*steering)};
+      why = steering.error();
+    } else {
+      why = device.error();
+    }
+    log.warn("lanes_fallback", {{"to", "one lane, without express"}, {"why", why.text()}});
+  }
+  LT_TRY(auto device, create_device(config, 1));
+  return SteeredDevice{std::move(device), std::nullopt};
+}
+
 // The device, up and tested, without addresses.
-Result<tunnel::TunDevice> make_device(const LinkConfig& config, Log& log) {
-  LT_TRY(auto device, create_device(config));
+Result<SteeredDevice> make_device(const LinkConfig& config, Log& log) {
+  LT_TRY(auto steered, create_steered_device(config, log));
+  tunnel::TunDevice& device = steered.device;
   LT_TRY(const auto remarks, tunnel::bring_up({.name = config.device, .mtu = config.knobs.mtu, .queue = config.knobs.tun_queue}));
   for (const std::string& remark : remarks) log.warn("device_switch", {{"remark", remark}});
   if (const auto tested = tunnel::self_test(device); !tested) {
     log.warn("offload_fallback", {{"to", "plain packets"}, {"why", tested.error().text()}});
     LT_CHECK(device.disable_offload());
   }
-  return device;
+  return steered;
+}
+
+// Flows go to the lanes that run; without an express lane what is urgent goes with the bulk, and the other way round.
+void steer(tunnel::Steering& steering, const tunnel::LanesUp& up) {
+  std::vector<std::uint32_t> queues;
+  for (std::size_t queue = 0; queue < up.bulk.size(); ++queue) {
+    if (up.bulk[queue]) queues.push_back(static_cast<std::uint32_t>(queue));
+  }
+  if (queues.empty() && up.express) queues.push_back(static_cast<std::uint32_t>(*up.express));
+  if (queues.empty()) return;  // nothing runs: what comes waits where it always went
+  steering.spread_over(queues);
+  steering.steer_express_to(up.express ? static_cast<std::uint32_t>(*up.express) : queues.front());
+}
+
+std::vector<int> queues_of(const tunnel::TunDevice& device) {
+  std::vector<int> queues;
+  for (std::size_t i = 0; i < device.queue_count(); ++i) queues.push_back(device.queue_fd(i));
+  return queues;
 }
 
 void log_event(Log& log, const tunnel::LinkEvent& event) {
@@ -173,7 +219,8 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
   std::atomic<bool> leaves_traces{false};
   LT_DEFER(if (!leaves_traces) keeper->finish());
 
-  LT_TRY(auto device, make_device(config, log));
+  LT_TRY(auto steered, make_device(config, log));
+  tunnel::TunDevice& device = steered.device;
   LT_TRY(const auto io, choose_io(config.knobs.io, device.fd(), log));
   LT_TRY(const auto link, tunnel::Link::create(
       {.listen = config.listen,
@@ -182,7 +229,9 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
        .own_key = keys.own,
        .peer_key = config.peer_public_key,
        .psk = std::move(keys.psk),
-       .tun_queues = {device.fd()},
+       .tun_queues = queues_of(device),
+       .lanes = static_cast<std::uint8_t>(device.queue_count()),
+       .express = steered.steering.has_value() && config.knobs.express,
        .tun_offload = device.offload(),
        .io = io,
        .tun_mtu = config.knobs.mtu,
@@ -192,8 +241,12 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
                      .tunnel_addresses = config.tunnel_addresses,
                      .mtu = config.knobs.mtu},
        .stream = stream,
+       .queue_target = std::chrono::milliseconds(config.knobs.queue_delay),
        .on_event = [&log](const tunnel::LinkEvent& event) { log_event(log, event); },
-       .on_agreed_mtu = [&keeper](std::uint32_t mtu) { return keeper->set_mtu(mtu); }}));
+       .on_agreed_mtu = [&keeper](std::uint32_t mtu) { return keeper->set_mtu(mtu); },
+       .on_lanes = [&steered](const tunnel::LanesUp& up) {
+         if (steered.steering) steer(*steered.steering, up);
+       }}));
   LT_CHECK(keeper->install());
   stage = Stage::listening;
   // Beyond this point the far prefixes lead into the link or nowhere.

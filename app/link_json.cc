@@ -21,6 +21,21 @@ Json direction_json(const tunnel::LinkSnapshot::Direction& direction) {
           {"drops", drops}};
 }
 
+Json lanes_json(const tunnel::LinkSnapshot& snapshot) {
+  Json lanes = Json::array();
+  for (const tunnel::LaneSnapshot& lane : snapshot.lanes) {
+    lanes.push_back({{"index", lane.index},
+                     {"express", lane.is_express},
+                     {"peer", lane.peer},
+                     {"congestion_control", lane.congestion_control},
+                     {"age_s", lane.age.count() / 1'000'000'000},
+                     {"rtt_us", lane.rtt ? Json(lane.rtt->count() / 1000) : Json()},
+                     {"sent_bytes", lane.sent_bytes},
+                     {"received_bytes", lane.received_bytes}});
+  }
+  return lanes;
+}
+
 const char* state_of(const configs::LinkConfig& config, const tunnel::LinkSnapshot& snapshot) {
   if (snapshot.has_lane) return snapshot.is_proven ? "up" : "unproven";
   return config.connect ? "connecting" : "listening";
@@ -51,7 +66,10 @@ Json status_json(const configs::LinkConfig& config, const tunnel::LinkSnapshot& 
   status["congestion_control"] = snapshot.has_lane ? Json(snapshot.congestion_control) : Json();
   status["rtt_us"] = snapshot.rtt ? Json(snapshot.rtt->count() / 1000) : Json();
   status["session_age_s"] = snapshot.lane_age ? Json(snapshot.lane_age->count() / 1'000'000'000) : Json();
+  status["lanes_agreed"] = snapshot.lanes_agreed;
+  status["lanes"] = lanes_json(snapshot);
   status["sessions"] = snapshot.sessions;
+  status["joins"] = snapshot.joins;
   status["connect_failures"] = snapshot.connect_failures;
   status["handshake_failures"] = snapshot.handshake_failures;
   status["strangers"] = snapshot.strangers;
@@ -82,6 +100,15 @@ std::string status_text(const Json& status) {
                         status["rtt_us"].get<double>() / 1000, status["tunnel_mtu_bytes"].get<unsigned>(),
                         status["congestion_control"].get<std::string>(), status["io"].get<std::string>(),
                         status["offload"].get<bool>() ? "on" : "off");
+  }
+  if (status["lanes_agreed"].get<std::size_t>() > 1) {
+    text += format("  {} of {} lanes:", status["lanes"].size(), status["lanes_agreed"].get<std::size_t>());
+    for (const Json& lane : status["lanes"]) {
+      text += format(" {}{}", lane["index"].get<std::size_t>(), lane["express"].get<bool>() ? " (express)" : "");
+      if (lane["rtt_us"].is_number()) text += format(" {:.1f} ms", lane["rtt_us"].get<double>() / 1000);
+      text += &lane == &status["lanes"].back() ? "\n" : ",";
+    }
+    if (status["lanes"].empty()) text += " none\n";
   }
   for (const char* direction : {"outbound", "inbound"}) {
     const Json& counts = status[direction];

@@ -44,6 +44,26 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .source =
           "EasyTier/EasyTier#2346 (0.9 to 13.9 Gb/s); tailscale/tailscale#13041 (a broken kernel)"},
      &NativeKnobs::offload},
+    {{.name = "native.lanes",
+      .type = KnobType::integer,
+      .min = 1,
+      .max = 15,
+      .scale = Scale::log,
+      .sweep = {"1", "2", "4"},
+      .why = "TCP connections that share the bulk, each flow pinned to one: more than one helps "
+             "on lossy lines with cubic, against policers of single flows, and where there are "
+             "cores to spare. Both ends use the smaller",
+      .source = "SoftEtherVPN (up to 32 connections); OpenVPN/openvpn#884 (flows pinned, not "
+                "striped)"},
+     &NativeKnobs::lanes},
+    {{.name = "native.express",
+      .type = KnobType::toggle,
+      .scale = Scale::choice,
+      .sweep = {"on", "off"},
+      .why = "one more lane for what is short and urgent (ping, DNS, SYN, bare ACK, interactive "
+             "ssh), so that bulk never stands in its way; both ends must want it",
+      .source = "docs/TUNING.md; RFC 4594 for the marks"},
+     &NativeKnobs::express},
     {{.name = "native.congestion_control",
       .type = KnobType::name,
       .scale = Scale::choice,
@@ -67,6 +87,18 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .source = "DSVPN (128 KB); haproxy (10x less socket memory at equal speed); tcp(7), "
                 "TCP_NOTSENT_LOWAT"},
      &NativeKnobs::notsent_lowat},
+    {{.name = "native.queue_delay",
+      .type = KnobType::integer,
+      .unit = "ms",
+      .min = 0,
+      .max = 1000,
+      .scale = Scale::log,
+      .sweep = {"0", "3", "10"},
+      .why = "delay that bulk may add in front of the line's bottleneck: the lane is paced just "
+             "below what the line delivers, so that nothing else on it waits; 0 fills the buffer "
+             "like any other TCP",
+      .source = "docs/PERFORMANCE.md; RFC 6817 (delay as the signal)"},
+     &NativeKnobs::queue_delay},
     {{.name = "native.tun_queue",
       .type = KnobType::packets,
       .unit = "packets",

@@ -23,8 +23,11 @@ enum class AeadChoice : std::uint8_t { automatic, openssl, ipsec_mb };
 struct NativeKnobs {
   std::uint32_t mtu{1500};                  // tun device, both ends use the smaller (unit: B)
   bool offload{true};                       // super-packets through IFF_VNET_HDR
+  std::uint32_t lanes{1};                   // TCP connections for bulk, flows pinned to each
+  bool express{true};                       // one more for what is short and urgent
   std::string congestion_control{"cubic"};  // TCP_CONGESTION of the lane's socket
   Bytes notsent_lowat{256_KiB};             // TCP_NOTSENT_LOWAT of the lane's socket
+  std::uint32_t queue_delay{3};             // that bulk may add on the path (unit: ms); 0: any
   Packets tun_queue{128};                   // txqueuelen of the tun device
   Bytes record_size{256_KiB};               // most plaintext put into one record
   IoChoice io{IoChoice::automatic};         // how the data plane does I/O

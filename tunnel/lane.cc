@@ -191,7 +191,8 @@ void Lane::run_outbound(Sealer sealer) {
                           .socket_fd = socket_.get(),
                           .admission = &admission_,
                           .record_bytes_max = std::min<std::size_t>(options_.record_bytes_max, record_limit_),
-                          .tun_mtu = tun_mtu_},
+                          .tun_mtu = tun_mtu_,
+                          .queue_target = options_.queue_target},
           std::move(sealer), state_, outbound_drops_, *io);
       end = outbound->run();
     }

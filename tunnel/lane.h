@@ -28,6 +28,7 @@ struct LaneOptions {
   bool tun_offload{false};
   IoBackend io{IoBackend::epoll};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
+  std::chrono::nanoseconds queue_target{0};  // as OutboundOptions
   RatchetLimits ratchet{};
   LaneTimes times{};
   bool waits_for_turn{false};       // it is the successor of a lane that will hand_over_to() it

@@ -325,6 +325,7 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
                                  .tun_offload = options_.tun_offload,
                                  .io = options_.io,
                                  .record_bytes_max = options_.record_bytes_max,
+                                 .queue_target = is_express ? std::chrono::milliseconds(0) : options_.queue_target,
                                  .ratchet = options_.ratchet,
                                  .times = options_.times.lane,
                                  .waits_for_turn = predecessor != nullptr,

@@ -57,6 +57,7 @@ struct LinkOptions {
   std::size_t record_bytes_max{256 * 1024};
   AdmissionOptions admission;
   StreamOptions stream;
+  std::chrono::milliseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
   DoorLimits door{};
   RatchetLimits ratchet{};
   LinkTimes times{};

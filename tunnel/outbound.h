@@ -26,8 +26,10 @@
 #include "tunnel/lane_state.h"
 #include "tunnel/limits.h"
 #include "tunnel/packing.h"
+#include "tunnel/queue_governor.h"
 #include "tunnel/sealing.h"
 #include "tunnel/segmentation.h"
+#include "tunnel/tcp_stream.h"
 #include "tunnel/virtio.h"
 
 namespace lt::tunnel {
@@ -38,13 +40,20 @@ struct OutboundOptions {
   const Admission* admission{nullptr};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::uint32_t tun_mtu{0};         // agreed; PING and PONG are padded to it (unit: B)
+  std::chrono::nanoseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
 };
 
 template <IoPort Io>
 class Outbound {
  public:
   Outbound(const OutboundOptions& options, Sealer sealer, LaneState& state, DropCounters& drops, Io& io)
-      : options_(options), sealer_(std::move(sealer)), state_(state), drops_(drops), io_(io), slots_(slot_count) {
+      : options_(options),
+        sealer_(std::move(sealer)),
+        state_(state),
+        drops_(drops),
+        io_(io),
+        slots_(slot_count),
+        governor_(options.queue_target) {
     for (std::size_t i = 0; i < slot_count; ++i) free_slots_.push_back(slot_count - 1 - i);
     for (Round& round : rounds_) round.prepare(arena_bytes());
     ping_.resize(std::max<std::size_t>(options.tun_mtu, stamp_bytes));
@@ -110,9 +119,11 @@ class Outbound {
   LaneEnd say_goodbye(Instant now);
   bool drain(Instant until);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
+  void govern(Instant now);
   // While a send is under way no PING is added, so a due one is no reason to wake up.
   [[nodiscard]] Instant next_deadline() const {
-    return is_sending_ ? state_.dead_at() : std::min(next_ping_, state_.dead_at());
+    if (!is_sending_) return std::min(next_ping_, state_.dead_at());
+    return governor_.is_on() ? std::min(governor_.next_sample(), state_.dead_at()) : state_.dead_at();
   }
   Round& filling() { return rounds_[filling_]; }
   Round& sending() { return rounds_[1 - filling_]; }
@@ -141,6 +152,7 @@ class Outbound {
   std::vector<Byte> ping_;
   std::vector<Byte> segments_;
   Instant next_ping_{};
+  QueueGovernor governor_;
   LaneEnd end_{LaneEnd::running};
 };
 
@@ -152,6 +164,7 @@ LaneEnd Outbound<Io>::run() {
     if (state_.abort_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);
     if (now >= state_.dead_at() && state_.has_delivery_turn.load(std::memory_order_acquire)) return LaneEnd::dead;
+    govern(now);
     add_due_control(now);
     if (!is_sending_ && !filling().empty()) start_send();
     if (may_read(now)) post_reads();
@@ -398,6 +411,18 @@ void Outbound<Io>::finish_send(int result) {
   round.arena_used = 0;
   round.segmented = 0;
   round.wire_bytes = 0;
+}
+
+// The queue in front of the line is kept short from here, since nobody else knows what is bulk and what the path bears.
+template <IoPort Io>
+void Outbound<Io>::govern(Instant now) {
+  if (!governor_.is_on() || now < governor_.next_sample()) return;
+  const auto sample = sample_path(options_.socket_fd);
+  if (!sample) {
+    governor_ = QueueGovernor(std::chrono::nanoseconds(0));  // no TCP below
+    return;
+  }
+  if (const auto cap = governor_.take(*sample, now)) cap_pacing(options_.socket_fd, *cap);
 }
 
 // --- the end ---

@@ -158,4 +158,30 @@ Status tune(int fd, const StreamOptions& options) {
   return {};
 }
 
+std::optional<PathSample> sample_path(int fd) {
+  // The C library's tcp_info ends before these fields; the kernel's header cannot stand beside netinet/tcp.h.
+  struct KernelTcpInfo {
+    tcp_info head;
+    std::uint64_t pacing_rate;
+    std::uint64_t max_pacing_rate;
+    std::uint64_t bytes_acked;
+    std::uint64_t bytes_received;
+    std::uint32_t segs_out;
+    std::uint32_t segs_in;
+    std::uint32_t notsent_bytes;
+    std::uint32_t min_rtt;
+  } info{};
+  static_assert(sizeof(tcp_info) == 104);  // include/uapi/linux/tcp.h, up to tcpi_total_retrans
+  socklen_t length = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || length < sizeof info) return std::nullopt;
+  return PathSample{.rtt = std::chrono::microseconds(info.head.tcpi_rtt),
+                    .delivered = info.bytes_acked,
+                    .is_backlogged = info.notsent_bytes > 0};
+}
+
+void cap_pacing(int fd, std::uint64_t rate) {
+  // Fails on nothing but a closed socket, and then nobody needs it.
+  static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate));
+}
+
 }  // namespace lt::tunnel

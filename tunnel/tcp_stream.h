@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "base/ip.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "tunnel/queue_governor.h"
 
 namespace lt::tunnel {
 
@@ -55,6 +57,11 @@ struct StreamOptions {
 
 /// How the connect ended. @error unreachable, timed_out, ...: as the system says
 [[nodiscard]] Status connect_result(int fd);
+
+/// What the connection tells about its path; nothing where it is no TCP connection. @thread any
+[[nodiscard]] std::optional<PathSample> sample_path(int fd);
+/// Caps the rate at which it sends (unit: B/s; QueueGovernor::no_cap: none). Needs no privilege. @thread any
+void cap_pacing(int fd, std::uint64_t rate);
 
 /// Sets what a lane needs on a connected socket.
 /// @error unsupported: the kernel lacks the congestion control; the sentence names those it has

@@ -44,8 +44,11 @@ TEST_CASE("every field of both structs has a row", "[configs][knob]") {
   // A field without a row would keep its default when all rows are copied by text.
   NativeKnobs native{.mtu = 9000,
                      .offload = false,
+                     .lanes = 4,
+                     .express = false,
                      .congestion_control = "bbr",
                      .notsent_lowat = 128_KiB,
+                     .queue_delay = 10,
                      .tun_queue = Packets{64},
                      .record_size = 68_KiB,
                      .io = IoChoice::epoll,
@@ -54,7 +57,7 @@ TEST_CASE("every field of both structs has a row", "[configs][knob]") {
   for (const auto& [name, text] : describe(native))
     REQUIRE(set_knob(native_copy, name, text).has_value());
   CHECK(native_copy == native);
-  CHECK(describe_changes(native).size() == 8);
+  CHECK(describe_changes(native).size() == 11);
 
   OpenVpnKnobs openvpn{.proto = OpenVpnProto::tcp,
                        .mode = OpenVpnMode::p2p,

@@ -41,8 +41,11 @@ TEST_CASE("a config comes back from its own text", "[configs][toml]") {
   SECTION("with every knob away from its default") {
     config.knobs = {.mtu = 9000,
                     .offload = false,
+                    .lanes = 15,
+                    .express = false,
                     .congestion_control = "bbr",
                     .notsent_lowat = Bytes{131073},
+                    .queue_delay = 10,
                     .tun_queue = Packets{64},
                     .record_size = 1_MiB,
                     .io = IoChoice::io_uring,

@@ -1,0 +1,79 @@
+// QueueGovernor: keeps the queue that a lane builds in front of the line's bottleneck short. Pure: no socket, no clock.
+//
+// A sender that fills a line fills the buffer before it, too, and everything else on the line waits in that buffer, the
+// express lane and the neighbours included. The governor sees the round trip rise above its floor, reads off at what rate
+// the line delivers, and caps the lane's pacing there:
+//
+//   cruise   the cap creeps up until the queue stands above the target
+//   drain    the cap drops below what is delivered until half the target is reached, then cruise from just below there
+//   yield    the queue stays although we send far less: it is not ours. The cap is lifted for a while, so that a lane
+//            does not starve beside senders that fill every buffer
+//
+// Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
+// measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), and giving up against buffer-filling senders (Copa 2018).
+// Source: performance.md 3.6; the figures in docs/PERFORMANCE.md.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+
+namespace lt::tunnel {
+
+/// What a connection tells about its path.
+struct PathSample {
+  std::chrono::nanoseconds rtt{};   // smoothed by the kernel over a few packets
+  std::uint64_t delivered{0};       // bytes the peer has acknowledged since the connection began
+  bool is_backlogged{false};        // data waits to be sent: the path is the limit, not the sender
+};
+
+class QueueGovernor {
+ public:
+  static constexpr std::uint64_t no_cap = ~std::uint64_t{0};
+
+  /// @param target  the delay that bulk may add (unit: ns); 0: never caps
+  explicit QueueGovernor(std::chrono::nanoseconds target) : target_(target) {}
+
+  [[nodiscard]] bool is_on() const { return target_.count() > 0; }
+  /// When the next sample is wanted: about once a round trip.
+  [[nodiscard]] Instant next_sample() const { return next_sample_; }
+  /// @return the new cap of the pacing (unit: B/s; no_cap: none), if it changes
+  [[nodiscard]] std::optional<std::uint64_t> take(const PathSample& sample, Instant now);
+
+  [[nodiscard]] std::uint64_t cap() const { return cap_; }
+  [[nodiscard]] std::chrono::nanoseconds floor() const { return floor_; }
+
+ private:
+  enum class Phase : std::uint8_t { cruise, drain, yield };
+  struct Past {
+    Instant at{};
+    std::uint64_t delivered{0};
+  };
+
+  void learn_floor(std::chrono::nanoseconds rtt, Instant now);
+  [[nodiscard]] std::optional<double> delivery_rate() const;
+  void remember(const PathSample& sample, Instant now);
+  void forget();
+  [[nodiscard]] double creep() const;
+
+  std::chrono::nanoseconds target_;
+  Instant next_sample_{};
+  Phase phase_{Phase::cruise};
+  std::uint64_t cap_{no_cap};
+  double knee_{0};             // what the line delivered when its queue was full (unit: B/s)
+  unsigned calm_{0};           // samples since the queue last stood
+  Instant since_{};            // of drain, or of yield
+
+  // The floor is the least round trip of the last one to two windows.
+  std::chrono::nanoseconds floor_{0};
+  std::chrono::nanoseconds floor_next_{0};
+  Instant floor_window_{};
+
+  std::array<Past, 6> past_{};
+  std::size_t past_count_{0};
+};
+
+}  // namespace lt::tunnel
