@@ -46,6 +46,7 @@ constexpr auto native_rows = std::to_array<NativeRow>({
      &NativeKnobs::offload},
     {{.name = "native.lanes",
       .type = KnobType::integer,
+      .unit = "lanes",
       .min = 1,
       .max = 15,
       .scale = Scale::log,

@@ -175,6 +175,7 @@ Status Handshake::take_hello(ByteView bytes) {
     return refuse(RejectCode::prefix_mismatch,
                   "the sites disagree about their networks: compare local and peer prefixes of both configs");
   }
+  // P-74
   accepted_.lane_count = std::min(hello->offer.lane_count, options_.offer.lane_count);
   accepted_.express = hello->offer.express && options_.offer.express && accepted_.lane_count > 1;
   crypto::fill_random(accepted_.session_id);

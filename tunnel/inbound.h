@@ -154,7 +154,7 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
   return end_;
 }
 
-// While a predecessor still delivers, nothing is received: the kernel keeps it.
+// P-72: while a predecessor still delivers, nothing is received: the kernel keeps it.
 template <IoPort Io>
 void Inbound<Io>::await_turn() {
   while (!state_.has_delivery_turn.load(std::memory_order_acquire)) {

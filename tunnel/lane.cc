@@ -103,6 +103,7 @@ void Lane::abort() {
 
 // --- handing over ---
 
+// P-71
 void Lane::hand_over_to(Lane& successor, std::optional<GoodbyeReason> reason) {
   {
     const std::lock_guard lock(threads_->turn_mutex);

@@ -68,7 +68,7 @@ void LinkMachine::on_tick(Instant now) {
                                                        : "no answer: is the other site up, and its port open?", 0}, now);
   }
   if (session_ && lanes_up() > 0) session_->last_lane = now;
-  if (session_ && lanes_up() == 0 && now - session_->last_lane >= options_.times.session_kept) session_.reset();
+  if (session_ && lanes_up() == 0 && now - session_->last_lane >= options_.times.session_kept) session_.reset();  // P-75
   plan(now);
 }
 

@@ -11,7 +11,7 @@
 //
 // Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
 // measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), and giving up against buffer-filling senders (Copa 2018).
-// Source: performance.md 3.6; the figures in docs/PERFORMANCE.md.
+// Source: tailscale/wireguard-go#96 (queues of a tunnel cost 10 ms); RFC 6817.
 #pragma once
 
 #include <array>
