@@ -52,9 +52,12 @@ Status Handshake::on_bytes(ByteView bytes) {
 
 Status Handshake::take(ByteView bytes) {
   bytes_seen_ += bytes.size();
-  if (state_ == State::awaiting_knock) return knock_in(bytes);
-  LT_CHECK(channel_.feed(bytes));
-  LT_CHECK(advance());
+  if (state_ == State::awaiting_knock) {
+    LT_CHECK(knock_in(bytes));
+  } else {
+    LT_CHECK(channel_.feed(bytes));
+    LT_CHECK(advance());
+  }
   if (bytes_wanted_max() == 0 && !is_established()) {  // P-54
     return fail(Errc::limit, "the handshake is longer than " + std::to_string(handshake_bytes_max) + " bytes");
   }

@@ -394,15 +394,18 @@ TEST_CASE("a HELLO with a bad field is answered with REJECT bad_hello",
           "[tunnel][handshake][P-13]") {
   const auto [at, value] = GENERATE(table<std::size_t, Byte>({{0, 2},
                                                               {0, 4},
-                                                              {20, 1},
                                                               {36, 1},
                                                               {37, 0},
-                                                              {37, 2},
+                                                              {37, 17},
+                                                              {38, 1},
+                                                              {38, 3},
                                                               {39, 1},
                                                               {40, 0xff},
                                                               {44, 0xff},
                                                               {80, 2},
-                                                              {87, 1}}));
+                                                              {87, 1},
+                                                              {88, 1},
+                                                              {119, 1}}));
   INFO("byte " << at << " is " << int(value));
   Handshake server = make_handshake(server_options());
   ClientByHand client;
@@ -459,7 +462,7 @@ TEST_CASE("ACCEPT carries the MAC over HELLO and itself, and the smaller limits"
   CHECK(accept->record_limit == 100'000);
   CHECK(accept->tun_mtu == 1500);
   const Mac mac = crypto::hmac_sha256(client.secrets.confirm_server.reveal(),
-                                      {hello, ByteView(bytes).first(28), client.binding});
+                                      {hello, ByteView(bytes).first(32), client.binding});
   CHECK(accept->mac == mac);
 }
 
@@ -528,7 +531,7 @@ TEST_CASE("a client shows no byte of a REJECT that breaks the rules", "[tunnel][
   }
   SECTION("an unknown code") {
     reject = encode(Reject{RejectCode::busy, "secret words"});
-    reject[1] = 7;
+    reject[1] = 8;
   }
   SECTION("neither ACCEPT nor REJECT") {
     reject[0] = 4;
