@@ -12,7 +12,11 @@ constexpr auto sample_shortest = 5ms;
 constexpr auto sample_longest = 200ms;
 constexpr auto floor_window = 30s;
 constexpr auto drain_longest = 2s;   // a queue of ours is gone by then
-constexpr auto yield_time = 10s;
+constexpr auto yield_time = 20s;
+constexpr auto narrowed_after = 500ms;
+constexpr std::uint64_t loss_window_bytes = 8 << 20;
+constexpr double random_loss = 5e-5;
+constexpr auto best_window = 250ms;
 constexpr double drain_deepest = 0.6;
 constexpr double just_below = 0.99;
 constexpr double cap_least = 128e3;  // B/s: a lane never falls silent
@@ -31,42 +35,54 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
   const auto delivered = delivery_rate();
   if (!delivered) return std::nullopt;
 
+  note_rate(*delivered, now);
+
   const auto queue = sample.rtt - floor_;
+  standing_ = queue > target_ ? standing_ + 1 : 0;
   const std::uint64_t before = cap_;
+  if (phase_ != Phase::yield && loses_at_random(sample)) {
+    phase_ = Phase::yield;
+    since_ = now;
+    cap_ = no_cap;
+    return cap_ == before ? std::nullopt : std::optional(cap_);
+  }
   const auto set_cap = [this](double rate) { cap_ = static_cast<std::uint64_t>(std::max(rate, cap_least)); };
+  // What stands above half the target is to be gone within two round trips.
+  const double excess = std::chrono::duration<double>(queue - target_ / 2) / (2 * sample.rtt);
+  const double drain_share = std::clamp(1 - excess, drain_deepest, just_below);
   switch (phase_) {
     case Phase::cruise:
-      if (queue > target_) {
+      if (standing_ >= 2) {
+        knee_ = std::max(*delivered, best_rate());
         phase_ = Phase::drain;
         since_ = now;
-        knee_ = *delivered;
         calm_ = 0;
-        // What stands above half the target is to be gone within two round trips.
-        const double excess = std::chrono::duration<double>(queue - target_ / 2) / (2 * sample.rtt);
-        set_cap(knee_ * std::max(drain_deepest, 1 - excess));
-      } else if (cap_ != no_cap) {
+        set_cap(knee_ * drain_share);
+      } else if (cap_ != no_cap && standing_ == 0) {
         ++calm_;
         set_cap(static_cast<double>(cap_) * creep());
-        if (static_cast<double>(cap_) > 4 * *delivered) cap_ = no_cap;  // far from any limit of ours
+        if (static_cast<double>(cap_) > 4 * best_rate()) cap_ = no_cap;  // far from any limit of ours
       }
       break;
     case Phase::drain:
       if (queue <= target_ / 2) {
         phase_ = Phase::cruise;
+        since_ = now;
         set_cap(knee_ * just_below);
-        forget();
       } else if (now - since_ > drain_longest) {
         phase_ = Phase::yield;
         since_ = now;
         cap_ = no_cap;
       } else {
-        const double excess = std::chrono::duration<double>(queue - target_ / 2) / (2 * sample.rtt);
-        set_cap(std::min(static_cast<double>(cap_), knee_ * std::max(drain_deepest, 1 - excess)));
+        // A queue that does not go is that of a line which has become narrower: only what it delivers now counts.
+        if (now - since_ > narrowed_after) knee_ = std::min(knee_, *delivered);
+        set_cap(knee_ * drain_share);
       }
       break;
     case Phase::yield:
       if (now - since_ > yield_time) {
         phase_ = Phase::cruise;
+        since_ = now;
         floor_window_ = {};  // the path may have become another one
         floor_ = floor_next_ = sample.rtt;
       }
@@ -91,6 +107,31 @@ void QueueGovernor::remember(const PathSample& sample, Instant now) {
     --past_count_;
   }
   past_[past_count_++] = {now, sample.delivered};
+}
+
+void QueueGovernor::note_rate(double rate, Instant now) {
+  if (now - best_since_ > best_window) {
+    best_at_ = (best_at_ + 1) % best_.size();
+    best_[best_at_] = 0;
+    best_since_ = now;
+  }
+  best_[best_at_] = std::max(best_[best_at_], rate);
+}
+
+double QueueGovernor::best_rate() const { return *std::max_element(best_.begin(), best_.end()); }
+
+// A loss without a queue is the line's, not ours.
+bool QueueGovernor::loses_at_random(const PathSample& sample) {
+  if (standing_ == 0 && phase_ == Phase::cruise && delivered_before_ != 0) {
+    calm_lost_ += sample.retransmitted - lost_before_;
+    calm_delivered_ += sample.delivered - delivered_before_;
+  }
+  lost_before_ = sample.retransmitted;
+  delivered_before_ = sample.delivered;
+  if (calm_delivered_ < loss_window_bytes) return false;
+  const bool is_lossy = static_cast<double>(calm_lost_) > random_loss * static_cast<double>(calm_delivered_);
+  calm_lost_ = calm_delivered_ = 0;
+  return is_lossy;
 }
 
 void QueueGovernor::forget() { past_count_ = 0; }

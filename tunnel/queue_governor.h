@@ -6,8 +6,9 @@
 //
 //   cruise   the cap creeps up until the queue stands above the target
 //   drain    the cap drops below what is delivered until half the target is reached, then cruise from just below there
-//   yield    the queue stays although we send far less: it is not ours. The cap is lifted for a while, so that a lane
-//            does not starve beside senders that fill every buffer
+//   yield    the queue stays although we send far less: it is not ours. Or the line loses packets while no queue stands,
+//            so that what it delivers says little of what it bears. The cap is lifted for a while, and a lane neither
+//            starves beside senders that fill every buffer nor pays for each loss with its rate
 //
 // Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
 // measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), and giving up against buffer-filling senders (Copa 2018).
@@ -26,7 +27,8 @@ namespace lt::tunnel {
 /// What a connection tells about its path.
 struct PathSample {
   std::chrono::nanoseconds rtt{};   // smoothed by the kernel over a few packets
-  std::uint64_t delivered{0};       // bytes the peer has acknowledged since the connection began
+  std::uint64_t delivered{0};       // bytes the peer has, in order or not, since the connection began
+  std::uint64_t retransmitted{0};   // bytes sent again since the connection began
   bool is_backlogged{false};        // data waits to be sent: the path is the limit, not the sender
 };
 
@@ -57,6 +59,9 @@ class QueueGovernor {
   [[nodiscard]] std::optional<double> delivery_rate() const;
   void remember(const PathSample& sample, Instant now);
   void forget();
+  [[nodiscard]] bool loses_at_random(const PathSample& sample);
+  void note_rate(double rate, Instant now);
+  [[nodiscard]] double best_rate() const;
   [[nodiscard]] double creep() const;
 
   std::chrono::nanoseconds target_;
@@ -65,12 +70,25 @@ class QueueGovernor {
   std::uint64_t cap_{no_cap};
   double knee_{0};             // what the line delivered when its queue was full (unit: B/s)
   unsigned calm_{0};           // samples since the queue last stood
+  unsigned standing_{0};       // samples in a row with a queue above the target
   Instant since_{};            // of drain, or of yield
 
   // The floor is the least round trip of the last one to two windows.
   std::chrono::nanoseconds floor_{0};
   std::chrono::nanoseconds floor_next_{0};
   Instant floor_window_{};
+
+  // The best delivery rate of the last second or two: one that was measured across a loss or a pause of the sender says
+  // nothing of the line.
+  std::array<double, 8> best_{};
+  std::size_t best_at_{0};
+  Instant best_since_{};
+
+  // Losses while no queue stood.
+  std::uint64_t lost_before_{0};
+  std::uint64_t delivered_before_{0};
+  std::uint64_t calm_lost_{0};
+  std::uint64_t calm_delivered_{0};
 
   std::array<Past, 6> past_{};
   std::size_t past_count_{0};
