@@ -13,12 +13,16 @@ constexpr auto sample_longest = 200ms;
 constexpr auto floor_window = 30s;
 constexpr auto drain_longest = 2s;   // a queue of ours is gone by then
 constexpr auto yield_time = 20s;
-constexpr auto narrowed_after = 500ms;
+constexpr auto narrowed_after = 200ms;
+constexpr auto deep_every = 10s;
+constexpr unsigned deep_samples = 2;
+constexpr unsigned floor_samples = 6;
 constexpr std::uint64_t loss_window_bytes = 8 << 20;
 constexpr double random_loss = 5e-5;
 constexpr auto best_window = 250ms;
 constexpr double drain_deepest = 0.6;
 constexpr double just_below = 0.99;
+constexpr double cap_most = 1e12;
 constexpr double cap_least = 128e3;  // B/s: a lane never falls silent
 
 }  // namespace
@@ -46,10 +50,10 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
     cap_ = no_cap;
     return cap_ == before ? std::nullopt : std::optional(cap_);
   }
-  const auto set_cap = [this](double rate) { cap_ = static_cast<std::uint64_t>(std::max(rate, cap_least)); };
-  // What stands above half the target is to be gone within two round trips.
-  const double excess = std::chrono::duration<double>(queue - target_ / 2) / (2 * sample.rtt);
-  const double drain_share = std::clamp(1 - excess, drain_deepest, just_below);
+  const auto set_cap = [this](double rate) { cap_ = static_cast<std::uint64_t>(std::clamp(rate, cap_least, cap_most)); };
+  // What stands above a quarter of the target is to be gone within two round trips.
+  const double excess = std::chrono::duration<double>(queue - target_ / 4) / (2 * sample.rtt);
+  const double drain_share = is_deep_ ? drain_deepest : std::clamp(1 - excess, drain_deepest, just_below);
   switch (phase_) {
     case Phase::cruise:
       if (standing_ >= 2) {
@@ -57,7 +61,11 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
         phase_ = Phase::drain;
         since_ = now;
         calm_ = 0;
-        set_cap(knee_ * drain_share);
+        drained_ = 0;
+        is_deep_ = now - deep_at_ > std::max<std::chrono::nanoseconds>(deep_every, 100 * floor_);
+        if (is_deep_) deep_at_ = now;
+        wanted_drained_ = is_deep_ ? deep_samples : 0;
+        set_cap(knee_ * (is_deep_ ? drain_deepest : drain_share));
       } else if (cap_ != no_cap && standing_ == 0) {
         ++calm_;
         set_cap(static_cast<double>(cap_) * creep());
@@ -65,26 +73,32 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
       }
       break;
     case Phase::drain:
-      if (queue <= target_ / 2) {
+      if (queue <= target_ / 4 && ++drained_ > wanted_drained_) {
         phase_ = Phase::cruise;
         since_ = now;
         set_cap(knee_ * just_below);
-      } else if (now - since_ > drain_longest) {
+      } else if (now - since_ > std::max<std::chrono::nanoseconds>(drain_longest, 20 * floor_)) {
         phase_ = Phase::yield;
         since_ = now;
         cap_ = no_cap;
       } else {
         // A queue that does not go is that of a line which has become narrower: only what it delivers now counts.
-        if (now - since_ > narrowed_after) knee_ = std::min(knee_, *delivered);
+        if (now - since_ > std::max<std::chrono::nanoseconds>(narrowed_after, 6 * sample.rtt)) knee_ = std::min(knee_, *delivered);
         set_cap(knee_ * drain_share);
       }
       break;
     case Phase::yield:
       if (now - since_ > yield_time) {
-        phase_ = Phase::cruise;
-        since_ = now;
-        floor_window_ = {};  // the path may have become another one
+        // The path may have become another one, and what stands now may be ours: look for the floor from here down.
         floor_ = floor_next_ = sample.rtt;
+        floor_window_ = now;
+        knee_ = std::max(*delivered, best_rate());
+        phase_ = Phase::drain;
+        since_ = deep_at_ = now;
+        is_deep_ = true;
+        drained_ = 0;
+        wanted_drained_ = floor_samples;
+        set_cap(knee_ * drain_deepest);
       }
       break;
   }

@@ -5,7 +5,7 @@
 // the line delivers, and caps the lane's pacing there:
 //
 //   cruise   the cap creeps up until the queue stands above the target
-//   drain    the cap drops below what is delivered until half the target is reached, then cruise from just below there
+//   drain    the cap drops below what is delivered until a quarter of the target is reached, then cruise from just below there
 //   yield    the queue stays although we send far less: it is not ours. Or the line loses packets while no queue stands,
 //            so that what it delivers says little of what it bears. The cap is lifted for a while, and a lane neither
 //            starves beside senders that fill every buffer nor pays for each loss with its rate
@@ -72,6 +72,11 @@ class QueueGovernor {
   unsigned calm_{0};           // samples since the queue last stood
   unsigned standing_{0};       // samples in a row with a queue above the target
   Instant since_{};            // of drain, or of yield
+  // Now and then the queue is drained to its end, or the floor would creep up to the queue that we keep ourselves.
+  bool is_deep_{false};
+  Instant deep_at_{};
+  unsigned drained_{0};          // samples near the floor in this drain
+  unsigned wanted_drained_{0};
 
   // The floor is the least round trip of the last one to two windows.
   std::chrono::nanoseconds floor_{0};

@@ -1,0 +1,171 @@
+#include "tunnel/queue_governor.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <deque>
+#include <random>
+
+using namespace lt;
+using namespace lt::tunnel;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A line as a fluid: a sender that always wants more, a rate, a buffer, a round trip. What the
+/// sender may have under way beyond the line is what any buffer-filling TCP would: the whole buffer.
+class Line {
+ public:
+  double rate{62.5e6};         // of the line (unit: B/s)
+  double buffer{1.25e6};       // before it (unit: B)
+  double foreign_queue{0};     // of somebody else, always there (unit: B)
+  double loss{0};              // share of bytes sent again
+  double jitter{0};            // of the measured round trip (unit: s)
+  std::chrono::nanoseconds base;
+  bool is_backlogged{true};
+  std::mt19937_64 random{1};
+
+  explicit Line(std::chrono::nanoseconds target, std::chrono::nanoseconds round_trip = 20ms)
+      : base(round_trip), governor(target) {
+    static_cast<void>(governor.take({.rtt = base, .delivered = 1}, now));  // a slow start begins without a queue
+  }
+
+  /// Lets `time` pass, and keeps what the queue and the delivery were.
+  void run(std::chrono::nanoseconds time) {
+    delays.clear();
+    const double before = delivered_;
+    const Instant until = now + time;
+    constexpr auto step = 1ms;
+    while (now < until) {
+      const double seconds = std::chrono::duration<double>(step).count();
+      const double cap = static_cast<double>(governor.cap());
+      const double wanted = is_backlogged ? std::min(cap, 4 * rate) : rate / 10;
+      queue_ = std::min(buffer, queue_ + wanted * seconds);
+      const double out = std::min(queue_, rate * seconds);
+      queue_ -= out;
+      delivered_ += out;
+      lost_ += out * loss;
+      now += step;
+      delays.push_back(queue_ / rate);
+      if (now < governor.next_sample()) continue;
+      std::uniform_real_distribution<double> noise(0, jitter);
+      const double delay = (queue_ + foreign_queue) / rate + noise(random);
+      const PathSample sample{
+          .rtt = base + std::chrono::nanoseconds(std::llround(delay * 1e9)),
+          .delivered = static_cast<std::uint64_t>(delivered_),
+          .retransmitted = static_cast<std::uint64_t>(lost_),
+          .is_backlogged = is_backlogged};
+      static_cast<void>(governor.take(sample, now));
+    }
+    used = (delivered_ - before) / (rate * std::chrono::duration<double>(time).count());
+  }
+  [[nodiscard]] double delay_ms(double share) {
+    std::sort(delays.begin(), delays.end());
+    return 1000 * delays.at(static_cast<std::size_t>(share * static_cast<double>(delays.size() - 1)));
+  }
+
+  QueueGovernor governor;
+  Instant now{std::chrono::hours(1)};
+  std::vector<double> delays;  // of the queue, each millisecond (unit: s)
+  double used{0};              // share of the line
+
+ private:
+  double queue_{0};
+  double delivered_{0};
+  double lost_{0};
+};
+
+}  // namespace
+
+TEST_CASE("the governor keeps the queue short and the line full, at any rate and round trip",
+          "[tunnel][governor]") {
+  const double mbit = GENERATE(2.0, 20.0, 100.0, 500.0, 1000.0, 10000.0);
+  const auto base = GENERATE(5ms, 20ms, 80ms, 200ms);
+  INFO(mbit << " Mbit/s, " << base.count() << " ms");
+  Line line(3ms, base);
+  line.rate = mbit * 125e3;
+  line.buffer = line.rate * std::chrono::duration<double>(base).count();
+  line.run(400 * base);  // it has to find the line first
+  line.run(600 * base);
+  CHECK(line.delay_ms(0.95) <= 6.5);
+  CHECK(line.delay_ms(0.5) <= 3.0);
+  CHECK(line.used >= 0.97);
+}
+
+TEST_CASE("without the governor the buffer stands full", "[tunnel][governor]") {
+  Line line(0ms);
+  line.run(10s);
+  CHECK_FALSE(line.governor.is_on());
+  CHECK(line.delay_ms(0.5) == Approx(20).margin(1));
+  CHECK(line.governor.cap() == QueueGovernor::no_cap);
+}
+
+TEST_CASE("a line that becomes narrower is followed within seconds, one that becomes wider is found",
+          "[tunnel][governor]") {
+  Line line(3ms);
+  line.run(10s);
+  line.rate /= 2;
+  line.run(5s);
+  line.run(5s);
+  CHECK(line.delay_ms(0.95) <= 6.0);
+  CHECK(line.used >= 0.96);
+  line.rate *= 4;
+  line.run(10s);
+  line.run(10s);
+  CHECK(line.used >= 0.95);
+  CHECK(line.delay_ms(0.95) <= 6.0);
+}
+
+TEST_CASE("beside a queue that is not ours the lane does not starve", "[tunnel][governor]") {
+  Line line(3ms);
+  line.run(5s);
+  line.foreign_queue = line.rate * 0.05;  // 50 ms of somebody else
+  line.run(4s);
+  CHECK(line.governor.cap() == QueueGovernor::no_cap);
+  line.run(10s);
+  CHECK(line.used >= 0.9);
+  line.foreign_queue = 0;
+  line.run(60s);
+  line.run(20s);
+  CHECK(line.governor.cap() != QueueGovernor::no_cap);
+  CHECK(line.delay_ms(0.95) <= 6.0);
+}
+
+TEST_CASE("on a line that loses packets without a queue nothing is capped", "[tunnel][governor]") {
+  const double loss = GENERATE(1e-4, 1e-3, 1e-2);
+  Line line(3ms);
+  line.loss = loss;
+  line.run(10s);
+  INFO("loss " << loss);
+  unsigned uncapped = 0;
+  for (int i = 0; i < 20; ++i) {
+    line.run(1s);
+    if (line.governor.cap() == QueueGovernor::no_cap) ++uncapped;
+  }
+  CHECK(uncapped >= 15);
+}
+
+TEST_CASE("a lane that has nothing to send learns nothing and caps nothing", "[tunnel][governor]") {
+  Line line(3ms);
+  line.is_backlogged = false;
+  line.jitter = 0.050;
+  line.run(60s);
+  CHECK(line.governor.cap() == QueueGovernor::no_cap);
+}
+
+TEST_CASE("whatever a connection tells, the cap never falls below a trickle", "[tunnel][governor]") {
+  const std::uint64_t seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  QueueGovernor governor(3ms);
+  Instant now{std::chrono::hours(1)};
+  for (int i = 0; i < 100'000; ++i) {
+    now += std::chrono::microseconds(random() % 300'000);
+    const PathSample sample{.rtt = std::chrono::nanoseconds(static_cast<std::int64_t>(random() % 2'000'000'000)),
+                            .delivered = random() >> (random() % 64),
+                            .retransmitted = random() >> (random() % 64),
+                            .is_backlogged = random() % 4 != 0};
+    static_cast<void>(governor.take(sample, now));
+    REQUIRE(governor.cap() >= 128'000);
+    REQUIRE(governor.next_sample() > now);
+  }
+}
