@@ -8,15 +8,17 @@
 #pragma once
 
 #include <functional>
+#include <latch>
 #include <memory>
-#include <string>
+#include <optional>
+#include <thread>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "tunnel/admission.h"
 #include "tunnel/drop_reason.h"
 #include "tunnel/handshake.h"
-#include "tunnel/lane_state.h"
+#include "tunnel/lane_life.h"
 #include "tunnel/sealing.h"
 
 namespace lt::tunnel {
@@ -33,11 +35,6 @@ struct LaneOptions {
   LaneTimes times{};
   bool waits_for_turn{false};       // it is the successor of a lane that will hand_over_to() it
   std::function<void()> on_end;     // @thread the lane's; must not destroy the lane
-};
-
-struct LaneReport {
-  LaneEnd end{LaneEnd::running};
-  std::string reason;  // one sentence, for the log
 };
 
 class Lane {
@@ -64,43 +61,34 @@ class Lane {
   /// @pre has_ended()
   [[nodiscard]] const LaneReport& report() const { return report_; }
 
-  [[nodiscard]] const LaneState& state() const { return state_; }
+  [[nodiscard]] const LaneState& state() const { return life_.state(); }
   [[nodiscard]] const DropCounters& outbound_drops() const { return outbound_drops_; }
   [[nodiscard]] const DropCounters& inbound_drops() const { return inbound_drops_; }
   [[nodiscard]] std::uint32_t tun_mtu() const { return tun_mtu_; }
   [[nodiscard]] int socket_fd() const { return socket_.get(); }
 
  private:
-  struct Threads;
-
-  Lane(Fd socket, Admission admission, LaneOptions options);
+  Lane(Fd socket, Admission admission, LaneOptions options, Instant now);
   template <class Io>
   void run_outbound(Sealer sealer);
   template <class Io>
   void run_inbound(Opener opener, std::vector<Byte> early_records);
-  void request_stop(GoodbyeReason reason, bool by_owner);
   void conclude(LaneEnd outbound_end);
-  [[nodiscard]] LaneEnd cause_of_end(LaneEnd outbound_end) const;
-  [[nodiscard]] bool is_moved() const;
-  enum class Turn : std::uint8_t { sending, delivery };
-  void take_turn(Turn turn);
-  void finish_turn(Turn turn);
 
   Fd socket_;
   Admission admission_;
   LaneOptions options_;
   std::uint32_t tun_mtu_{0};
   std::size_t record_limit_{0};
-  LaneState state_;
+  LaneLife life_;
   DropCounters outbound_drops_;
   DropCounters inbound_drops_;
 
-  LaneEnd inbound_end_{LaneEnd::running};  // written by inbound before it ends, read after it is joined
-  std::string inbound_reason_;
-  LaneReport report_;                      // written before has_ended_
-  std::atomic<bool> is_stopped_by_owner_{false};
+  LaneReport report_;  // written before has_ended_
   std::atomic<bool> has_ended_{false};
-  std::unique_ptr<Threads> threads_;
+  std::latch ports_made_{2};
+  std::thread outbound_;
+  std::thread inbound_;
 };
 
 }  // namespace lt::tunnel
