@@ -67,6 +67,10 @@ inline constexpr auto connect_deadline = 3s;   // twice the longest round trip t
 // While nobody answers, a fresh connect goes out this often: the kernel's own second try comes after 1 s, its third
 // after 3 s, and a path that is back must be found at once. 64 bytes each.
 inline constexpr auto reach_interval = 250ms;
+// The client's side of half_open_per_source_max and joins_per_second_max, with room for a clock that runs unlike ours and
+// a path that bunches up.
+inline constexpr std::size_t joins_under_way_max = half_open_per_source_max;
+inline constexpr auto join_pause = 1200ms;
 inline constexpr auto resolve_deadline = 3s;
 inline constexpr auto goodbye_patience = 2s;
 

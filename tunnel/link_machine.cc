@@ -1,6 +1,7 @@
 #include "tunnel/link_machine.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/assert.h"
 #include "crypto/random.h"
@@ -92,18 +93,31 @@ LinkMachine::Wish LinkMachine::wish_of(std::size_t index) const {
   const Slot& slot = session_->slots[index];
   if (is_shaking_hands(true, index)) return {never, TakeOver::no};
   const bool is_connecting = has_attempt(true, index);
+  const Instant free_at = is_connecting ? Instant::min() : join_free_at();
   if (!slot.lane) {
     // Without any lane one index is enough: it tells whether the server is there and still knows the session.
     if (lanes_up() == 0 && index != 0) return {never, TakeOver::no};
     const TakeOver take_over = slot.has_had_lane ? TakeOver::abandoned : TakeOver::no;
-    return {is_connecting ? std::max(slot.next_attempt, next_reach_) : slot.next_attempt, take_over};
+    return {std::max(is_connecting ? std::max(slot.next_attempt, next_reach_) : slot.next_attempt, free_at), take_over};
   }
   // P-70: a path that has gone silent may be back for a fresh connection long before TCP tries the old one again.
-  const Instant silent_at = std::max({slot.heard + options_.times.suspect, next_reach_, slot.next_attempt});
+  const Instant silent_at = std::max({slot.heard + options_.times.suspect, next_reach_, slot.next_attempt, free_at});
   if (is_connecting) return {silent_at, TakeOver::abandoned};
   const Instant renew_at = slot.is_worn ? slot.started : slot.renew_at;
-  const Instant worn_at = std::max({renew_at, next_reach_, slot.next_attempt});  // P-69
+  const Instant worn_at = std::max({renew_at, next_reach_, slot.next_attempt, free_at});  // P-69
   return silent_at <= worn_at ? Wish{silent_at, TakeOver::abandoned} : Wish{worn_at, TakeOver::graceful};
+}
+
+// What the server would refuse is not asked for: a refusal costs a handshake and a wait that doubles. P-55, P-66
+Instant LinkMachine::join_free_at() const {
+  std::set<std::size_t> under_way;
+  for (const auto& [id, greeting] : greetings_) {
+    if (greeting.is_outgoing && greeting.joins) under_way.insert(greeting.lane_index);
+  }
+  if (under_way.size() >= joins_under_way_max) return never;
+  const std::size_t asked = session_->joins.size() + under_way.size();
+  if (asked < joins_per_second_max) return Instant::min();
+  return session_->joins[asked - joins_per_second_max] + join_pause;
 }
 
 bool LinkMachine::has_attempt(bool joins, std::size_t index) const {
@@ -226,8 +240,12 @@ void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now
   const Greeting& greeting = greetings_.at(id);
   const std::string peer = greeting.peer;
   if (!greeting.handshake) {
+    if (greeting.joins && session_) {  // P-51: the next is due after reach_interval, also where the answer is a reset
+      Slot& slot = session_->slots[greeting.lane_index];
+      slot.next_attempt = std::max(slot.next_attempt, next_reach_);
+    }
     close(id);
-    return tell(LinkEventKind::connect_failed, peer, error.text());  // P-51: the next is due after reach_interval
+    return tell(LinkEventKind::connect_failed, peer, error.text());
   }
   if (!greeting.handshake->has_knocked()) {
     close(id);

@@ -190,6 +190,8 @@ class LinkMachine : private SessionBook {
   };
   [[nodiscard]] Instant session_due() const;
   [[nodiscard]] Wish wish_of(std::size_t index) const;
+  /// When one more index may be joined. @pre there is a session
+  [[nodiscard]] Instant join_free_at() const;
   void attempt(bool joins, std::size_t index, TakeOver take_over, Instant now);
   [[nodiscard]] bool has_attempt(bool joins, std::size_t index) const;
   [[nodiscard]] bool is_shaking_hands(bool joins, std::size_t index) const;

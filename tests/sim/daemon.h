@@ -70,6 +70,7 @@ class Daemon : public Watcher {
   void pause();     // SIGSTOP
   void go_on();     // SIGCONT
   [[nodiscard]] bool is_paused() const { return pace_.is_stopped; }
+  [[nodiscard]] bool is_stopping() const { return is_stopping_; }
   [[nodiscard]] bool has_ended() const { return has_ended_; }
   void set_address(const IpAddress& address) { options_.address = address; }
 

@@ -84,6 +84,9 @@ class Network {
   /// Slows one connection down to `bytes_per_second`, or lets its bytes vanish.
   void black_hole(Id id) { connections_[id]->nat = Nat::forgot_silently; }
   void throttle(Id id, double bytes_per_second) { connections_[id]->bytes_per_second = bytes_per_second; }
+  void end_throttling() {
+    for (std::size_t id = 1; id < connections_.size(); ++id) connections_[id]->bytes_per_second = 0;
+  }
   /// The next segment to `side` has its bytes changed.
   void lie_once(Id id, std::size_t side) { connections_[id]->ends[side].lie_next = true; }
 

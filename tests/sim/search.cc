@@ -26,7 +26,7 @@ WorldOptions draw_world(std::uint64_t seed, Dice& dice) {
   options.lanes = static_cast<std::uint8_t>(dice.chance(0.05) ? 16 : dice.between(1, 4));
   if (dice.chance(0.1)) options.server_lanes = static_cast<std::uint8_t>(dice.between(1, 4));
   options.round_trip = dice.chance(0.05) ? nanoseconds(milliseconds(1500)) : log_uniform(dice, milliseconds(1), milliseconds(400));
-  if (dice.chance(0.5)) options.jitter = dice.between(nanoseconds(0), options.round_trip);
+  if (dice.chance(0.5)) options.jitter = dice.between(nanoseconds(0), std::min<nanoseconds>(options.round_trip, milliseconds(100)));
   options.bytes_per_second = log_uniform(dice, 5e5, 1.25e9);
   if (dice.chance(0.3)) options.loss = 0.03 * static_cast<double>(dice.between(0, 100)) / 100;
   if (dice.chance(0.2)) options.device_full_chance = 0.01;
@@ -48,7 +48,7 @@ void draw_flows(World& world, Dice& dice) {
                     .queue = dice.between(0, lanes - 1),
                     .packet_bytes = is_large ? dice.between(1501, 60'000) : dice.between(64, 1500),
                     .interval = is_large ? nanoseconds(milliseconds(dice.between(100, 500)))
-                                         : log_uniform(dice, milliseconds(5), milliseconds(200))});
+                                         : log_uniform(dice, milliseconds(10), milliseconds(500))});
   }
 }
 
@@ -61,14 +61,14 @@ std::optional<Network::Id> some_lane(World& world, Dice& dice) {
 
 const char* name_of(std::size_t side) { return side == 0 ? "client" : "server"; }
 
-// One fault, and what ends it. @return how long until the next one
+// One fault, and what ends it: within fault_span_max.
 void befall(World& world, Dice& dice) {
   Schedule& schedule = world.schedule();
   World* const w = &world;
   const auto side = dice.between(0, 1);
-  const nanoseconds span = log_uniform(dice, milliseconds(10), seconds(dice.chance(0.2) ? 70 : 12));
+  const nanoseconds span = log_uniform(dice, milliseconds(10), seconds(dice.chance(0.1) ? 70 : 8));
+  world.note_fault(span);
   const std::string lasting = " for " + std::to_string(std::chrono::duration<double>(span).count()) + " s";
-  world.note_fault();
   switch (dice.between(0, 17)) {
     case 0:
     case 1:
@@ -121,7 +121,7 @@ void befall(World& world, Dice& dice) {
     case 14: {
       world.say(std::string(name_of(side)) + " is told to end");
       world.stop(side);
-      return schedule.after(span / 4 + seconds(3), [w, side] {
+      return schedule.after(std::min<nanoseconds>(span, span / 4 + seconds(3)), [w, side] {
         if (w->daemon(side) != nullptr && w->daemon(side)->has_ended()) w->kill(side);
         w->start(side);
       });
@@ -151,9 +151,9 @@ void befall(World& world, Dice& dice) {
 
 // Ten times a second, for a while.
 void flap(World& world, Dice& dice) {
-  world.note_fault();
-  world.say("the path flaps");
   const std::uint64_t times = dice.between(5, 60);
+  world.note_fault(milliseconds(100) * times);
+  world.say("the path flaps");
   for (std::uint64_t i = 0; i < times; ++i) {
     World* const w = &world;
     world.schedule().after(milliseconds(100) * i, [w, i] { w->set_paths(i % 2 == 1); });
@@ -179,11 +179,11 @@ void live_through(World& world, Dice& dice) {
     world.run_for(log_uniform(dice, milliseconds(1), seconds(dice.chance(0.3) ? 20 : 3)));
   }
   if (world.failure()) return;
+  // What was planned to end later does so; the rest ends now, and then it is quiet.
+  world.run_until_true(seconds(80), [&] { return world.schedule().now() >= world.faults_end(); });
+  if (world.failure()) return;
   world.heal();
-  // What was planned to end later ends now, or in the peace: 70 s at most, and then 20 s of quiet.
-  if (!world.run_for(seconds(faults == 0 ? 1 : 75))) return;
-  world.heal();
-  if (!world.check_alive(seconds(20))) return;
+  if (!world.check_alive(seconds(20) + 10 * world.options().round_trip)) return;
   world.check_end();
 }
 

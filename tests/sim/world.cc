@@ -176,6 +176,7 @@ void World::change_client_address() {
 
 void World::heal() {
   say("all is well again");
+  network_.end_throttling();
   for (std::size_t side : {0U, 1U}) {
     Path& path = network_.path(side);
     network_.set_path(side, true);
@@ -185,7 +186,7 @@ void World::heal() {
     path.loss = 0;
     path.lies = 0;
     go_on(side);
-    if (daemons_[side] && daemons_[side]->has_ended()) kill(side);
+    if (daemons_[side] && daemons_[side]->is_stopping()) kill(side);
     start(side);
   }
 }
@@ -322,7 +323,17 @@ void World::check_now() {
   for (const Pace& pace : paces_) {
     if (pace.spins > 0) fail("a thread spins");
   }
+  check_connects();
   if (schedule_.planned() > 200'000) fail("events pile up");
+}
+
+// A site that calls does so in measure, whatever it is answered: P-51, C-6.
+void World::check_connects() {
+  const std::size_t count = network_.connection_count();
+  connects_seen_.emplace_back(schedule_.now(), count);
+  while (schedule_.now() - connects_seen_.front().first > seconds(5)) connects_seen_.pop_front();
+  const std::size_t recent = count - connects_seen_.front().second;
+  if (recent > 60 + 20U * options_.lanes) fail("the client has called " + std::to_string(recent) + " times within 5 s");
 }
 
 bool World::is_joined() const {

@@ -79,7 +79,11 @@ class World : public Onlooker {
     network_.set_path(1, is_up);
   }
   /// From here on losses are nobody's fault but the network's.
-  void note_fault() { has_fault_ = true; }
+  void note_fault(nanoseconds lasting = {}) {
+    has_fault_ = true;
+    faults_end_ = std::max(faults_end_, schedule_.now() + lasting);
+  }
+  [[nodiscard]] Instant faults_end() const { return faults_end_; }
   /// Everything is well again, and what is down is started.
   void heal();
   std::uint32_t add_flow(const Flow& flow);
@@ -145,6 +149,7 @@ class World : public Onlooker {
     return !failure_;
   }
   void check_now();
+  void check_connects();
   void emit(std::uint32_t id);
   void send_packet(std::uint32_t id);
   void refill(std::size_t side, std::size_t queue);
@@ -171,6 +176,8 @@ class World : public Onlooker {
   IpAddress client_address_;
   bool are_flows_on_{true};
   bool has_fault_{false};
+  Instant faults_end_{};
+  std::deque<std::pair<Instant, std::size_t>> connects_seen_;
   WorldStats stats_;
   std::optional<std::string> failure_;
   std::deque<std::string> log_;
