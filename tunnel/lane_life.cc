@@ -45,8 +45,8 @@ void LaneLife::hand_over_to(LaneLife& successor, std::optional<GoodbyeReason> re
   {
     const std::lock_guard lock(turn_mutex_);
     successor_ = &successor;
-    if (has_sent_last_) successor.take_turn(Half::outbound);
-    if (has_delivered_last_) successor.take_turn(Half::inbound);
+    pass_on(Half::outbound);
+    pass_on(Half::inbound);
   }
   if (reason) {
     stop(*reason, now);
@@ -55,21 +55,37 @@ void LaneLife::hand_over_to(LaneLife& successor, std::optional<GoodbyeReason> re
   }
 }
 
+// Whom the successor would have handed over to is the successor now.
 void LaneLife::forget_successor(const LaneLife& successor) {
   const std::lock_guard lock(turn_mutex_);
-  if (successor_ == &successor) successor_ = nullptr;
+  if (successor_ != &successor) return;
+  {
+    const std::lock_guard lock_of_gone(successor.turn_mutex_);
+    successor_ = successor.successor_;
+  }
+  pass_on(Half::outbound);
+  pass_on(Half::inbound);
 }
 
 void LaneLife::take_turn(Half half) {
+  const std::lock_guard lock(turn_mutex_);
   auto& turn = half == Half::outbound ? state_.has_sending_turn : state_.has_delivery_turn;
   turn.store(true, std::memory_order_release);
   wake(half);
+  pass_on(half);
 }
 
 void LaneLife::finish_turn(Half half) {
   const std::lock_guard lock(turn_mutex_);
   (half == Half::outbound ? has_sent_last_ : has_delivered_last_) = true;
-  if (successor_ != nullptr) successor_->take_turn(half);
+  pass_on(half);
+}
+
+// A lane may end while it waits: its turn goes on only when it has come, or the next would overtake the one before.
+void LaneLife::pass_on(Half half) {
+  const bool is_over = half == Half::outbound ? has_sent_last_ : has_delivered_last_;
+  const bool has_come = (half == Half::outbound ? state_.has_sending_turn : state_.has_delivery_turn).load();
+  if (is_over && has_come && successor_ != nullptr) successor_->take_turn(half);
 }
 
 // --- the end ---

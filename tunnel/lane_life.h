@@ -40,7 +40,8 @@ class LaneLife {
   /// Ends it without a word. @thread any
   void abort(Instant now);
   /// Ends it, with GOODBYE(`reason`) or without a word; each direction of `successor` then takes its turn.
-  /// @pre `successor` lives until both halves of this have ended, or until forget_successor()
+  /// @pre `successor` lives until both halves of this have ended, or until forget_successor(), which is called for lanes
+  ///      that are gone in the order in which they came
   /// @thread the owner's
   void hand_over_to(LaneLife& successor, std::optional<GoodbyeReason> reason, Instant now);
   void forget_successor(const LaneLife& successor);
@@ -56,6 +57,7 @@ class LaneLife {
   void request_stop(GoodbyeReason reason, bool by_owner, Instant now);
   void take_turn(Half half);
   void finish_turn(Half half);
+  void pass_on(Half half);  // @pre turn_mutex_ is held
   [[nodiscard]] LaneEnd cause_of_end(LaneEnd outbound_end) const;
   [[nodiscard]] bool is_moved(LaneEnd end) const;
 
@@ -63,7 +65,7 @@ class LaneLife {
   std::mutex mutex_;  // guards the two functions: each is there while its half runs
   std::function<void()> wake_outbound_;
   std::function<void()> wake_inbound_;
-  std::mutex turn_mutex_;  // guards the three below; taken before `mutex_` of the successor
+  mutable std::mutex turn_mutex_;  // guards the three below; taken before those of the successor, and before `mutex_`
   LaneLife* successor_{nullptr};
   bool has_sent_last_{false};
   bool has_delivered_last_{false};

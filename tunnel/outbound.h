@@ -121,10 +121,13 @@ class Outbound {
   bool drain(Instant until);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
   void govern(Instant now);
+  // Before its turn a lane hears nothing, and is not silent for that.
+  [[nodiscard]] bool can_die() const { return state_.has_delivery_turn.load(std::memory_order_acquire); }
   // While a send is under way no PING is added, so a due one is no reason to wake up.
   [[nodiscard]] Instant next_deadline() const {
-    if (!is_sending_) return std::min(next_ping_, state_.dead_at());
-    return governor_.is_on() ? std::min(governor_.next_sample(), state_.dead_at()) : state_.dead_at();
+    const Instant dead_at = can_die() ? state_.dead_at() : io_.now() + std::chrono::seconds(1);
+    if (!is_sending_) return std::min(next_ping_, dead_at);
+    return governor_.is_on() ? std::min(governor_.next_sample(), dead_at) : dead_at;
   }
   Round& filling() { return rounds_[filling_]; }
   Round& sending() { return rounds_[1 - filling_]; }
@@ -164,7 +167,7 @@ LaneEnd Outbound<Io>::run() {
   while (end_ == LaneEnd::running) {
     if (state_.abort_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);
-    if (now >= state_.dead_at() && state_.has_delivery_turn.load(std::memory_order_acquire)) return LaneEnd::dead;
+    if (can_die() && now >= state_.dead_at()) return LaneEnd::dead;
     govern(now);
     add_due_control(now);
     if (!is_sending_ && !filling().empty()) start_send();

@@ -2,10 +2,13 @@
 // has the keys and says what the test wants.
 #pragma once
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <catch2/catch.hpp>
+#include <atomic>
+#include <deque>
 #include <future>
 #include <thread>
 
@@ -35,6 +38,22 @@ inline std::pair<Fd, Fd> socket_pair(int type) {
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0);
   return {Fd(ends[0]), Fd(ends[1])};
+}
+
+inline std::pair<Fd, Fd> tcp_loopback() {
+  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  Fd near(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(near.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  Fd far(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  REQUIRE(far.is_open());
+  return {std::move(near), std::move(far)};
 }
 
 struct TunPacket {
@@ -166,6 +185,82 @@ inline std::string name_of(IoBackend io) {
   return io == IoBackend::epoll ? "epoll" : "io_uring";
 }
 
+inline std::vector<std::pair<IoBackend, IoBackend>> backend_pairs() {
+  std::vector<std::pair<IoBackend, IoBackend>> pairs;
+  for (const IoBackend one : backends())
+    pairs.emplace_back(one, one);
+  if (backends().size() == 2) pairs.emplace_back(IoBackend::epoll, IoBackend::io_uring);
+  return pairs;
+}
+
+/// A packet as a LAN sends it, of any kind that fits an MTU of 1500.
+struct LanPacket {
+  VnetHeader vnet{};
+  std::vector<Byte> bytes;
+};
+
+inline LanPacket random_packet(std::minstd_rand& random, bool is_to_offsite) {
+  const auto below = [&](std::size_t limit) { return (random() >> 4) % limit; };
+  const bool is_super = below(4) == 0;
+  PacketSpec spec = random_spec(random, is_super ? 64'000 : 1300);
+  if (!is_to_offsite) std::swap(spec.source, spec.destination);
+  const auto gso_size = static_cast<std::uint16_t>(536 + below(750));
+  if (is_super && spec.payload.size() > gso_size)
+    return {super_vnet(spec, gso_size), build_partial(spec)};
+  if (spec.payload.size() > 1300) spec.payload.resize(1300);
+  if (below(2) == 0) return {partial_vnet(spec), build_partial(spec)};
+  return {VnetHeader{}, build(spec)};
+}
+
+/// Sends `count` random packets into one TUN, or until it is told to end, and holds what leaves the
+/// other against them. No more than a window is under way, as with a flow that is acknowledged.
+struct Flow {
+  const FakeTun& from;
+  const FakeTun& to;
+  bool is_to_offsite;
+  unsigned seed;
+  int count;
+  const std::atomic<bool>* is_over{nullptr};
+  std::string fault{};
+  std::uint64_t bytes{0};
+  std::uint64_t packets{0};
+
+  void run() {
+    constexpr std::size_t window_bytes = 150'000;
+    std::minstd_rand random(seed);
+    std::deque<LanPacket> under_way;
+    std::size_t bytes_under_way = 0;
+    int sent = 0;
+    const auto has_more = [&] { return sent < count && (is_over == nullptr || !*is_over); };
+    while (has_more() || !under_way.empty()) {
+      while (has_more() && bytes_under_way < window_bytes) {
+        LanPacket packet = random_packet(random, is_to_offsite);
+        if (!from.put(packet.vnet, packet.bytes)) {
+          fault = "the TUN's queue is full";
+          return;
+        }
+        bytes_under_way += packet.bytes.size();
+        bytes += packet.bytes.size();
+        under_way.push_back(std::move(packet));
+        ++sent;
+      }
+      const auto arrived = to.take();
+      if (!arrived) {
+        fault = "a packet is missing after " + std::to_string(sent) + " were sent";
+        return;
+      }
+      if (arrived->bytes != under_way.front().bytes || arrived->vnet != under_way.front().vnet) {
+        fault =
+            "a packet is altered or out of its order, after " + std::to_string(sent) + " were sent";
+        return;
+      }
+      bytes_under_way -= under_way.front().bytes.size();
+      under_way.pop_front();
+      ++packets;
+    }
+  }
+};
+
 /// A running lane of the office, and the news of its end.
 struct RunningLane {
   FakeTun tun;
@@ -289,6 +384,27 @@ inline std::vector<Byte> stamped(std::uint64_t stamp, std::size_t size = 1500) {
   std::vector<Byte> payload(size);
   store_be64(payload.data(), stamp);
   return payload;
+}
+
+/// Puts packets into the TUN until the lane takes no more: its peer reads nothing.
+inline int fill(const FakeTun& tun) {
+  PacketSpec spec = to_offsite();
+  spec.payload = pattern(60'000);
+  const auto packet = build_partial(spec);
+  int sent = 0;
+  Instant quiet = now() + std::chrono::milliseconds(200);
+  while (now() < quiet) {
+    if (tun.put(super_vnet(spec, 1400), packet)) {
+      ++sent;
+      quiet = now() + std::chrono::milliseconds(200);
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  return sent;
+}
+inline int fill(const LaneAndPeer& one) {
+  return fill(one.tun);
 }
 
 }  // namespace lt::tunnel::testing

@@ -15,87 +15,7 @@ namespace {
 using namespace testing;
 using std::chrono::milliseconds;
 
-std::pair<Fd, Fd> tcp_loopback() {
-  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(listener.get(), 1) == 0);
-  REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  Fd near(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  REQUIRE(::connect(near.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  Fd far(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  REQUIRE(far.is_open());
-  return {std::move(near), std::move(far)};
-}
-
 // --- two lanes ---
-
-// A packet as a LAN sends it, of any kind that fits an MTU of 1500.
-struct LanPacket {
-  VnetHeader vnet{};
-  std::vector<Byte> bytes;
-};
-
-LanPacket random_packet(std::minstd_rand& random, bool is_to_offsite) {
-  const auto below = [&](std::size_t limit) { return (random() >> 4) % limit; };
-  const bool is_super = below(4) == 0;
-  PacketSpec spec = random_spec(random, is_super ? 64'000 : 1300);
-  if (!is_to_offsite) std::swap(spec.source, spec.destination);
-  const auto gso_size = static_cast<std::uint16_t>(536 + below(750));
-  if (is_super && spec.payload.size() > gso_size)
-    return {super_vnet(spec, gso_size), build_partial(spec)};
-  if (spec.payload.size() > 1300) spec.payload.resize(1300);
-  if (below(2) == 0) return {partial_vnet(spec), build_partial(spec)};
-  return {VnetHeader{}, build(spec)};
-}
-
-// Sends `count` random packets into one TUN and holds what leaves the other against them. No more
-// than a window is under way, as with a flow that is acknowledged.
-struct Flow {
-  const FakeTun& from;
-  const FakeTun& to;
-  bool is_to_offsite;
-  unsigned seed;
-  int count;
-  std::string fault{};
-  std::uint64_t bytes{0};
-
-  void run() {
-    constexpr std::size_t window_bytes = 150'000;
-    std::minstd_rand random(seed);
-    std::deque<LanPacket> under_way;
-    std::size_t bytes_under_way = 0;
-    int sent = 0;
-    while (sent < count || !under_way.empty()) {
-      while (sent < count && (bytes_under_way < window_bytes)) {
-        LanPacket packet = random_packet(random, is_to_offsite);
-        if (!from.put(packet.vnet, packet.bytes)) {
-          fault = "the TUN's queue is full";
-          return;
-        }
-        bytes_under_way += packet.bytes.size();
-        bytes += packet.bytes.size();
-        under_way.push_back(std::move(packet));
-        ++sent;
-      }
-      const auto arrived = to.take();
-      if (!arrived) {
-        fault = "a packet is missing after " + std::to_string(sent) + " were sent";
-        return;
-      }
-      if (arrived->bytes != under_way.front().bytes || arrived->vnet != under_way.front().vnet) {
-        fault =
-            "a packet is altered or out of its order, after " + std::to_string(sent) + " were sent";
-        return;
-      }
-      bytes_under_way -= under_way.front().bytes.size();
-      under_way.pop_front();
-    }
-  }
-};
 
 struct TwoLanes {
   RunningLane office;
@@ -158,14 +78,6 @@ struct TwoLanes {
   std::uint64_t office_bytes{0};
   std::uint64_t offsite_bytes{0};
 };
-
-std::vector<std::pair<IoBackend, IoBackend>> backend_pairs() {
-  std::vector<std::pair<IoBackend, IoBackend>> pairs;
-  for (const IoBackend one : backends())
-    pairs.emplace_back(one, one);
-  if (backends().size() == 2) pairs.emplace_back(IoBackend::epoll, IoBackend::io_uring);
-  return pairs;
-}
 
 TEST_CASE("what goes into one TUN comes out of the other, both ways, in order and unaltered",
           "[tunnel][lane][P-35]") {
@@ -705,23 +617,6 @@ void wait_for_records(const LaneAndPeer& one, std::uint64_t count) {
   REQUIRE(one.lane->state().inbound.records >= count);
 }
 
-// Puts packets into the TUN until the lane takes no more: its peer reads nothing.
-int fill(const LaneAndPeer& one) {
-  PacketSpec spec = to_offsite();
-  spec.payload = pattern(60'000);
-  const auto packet = build_partial(spec);
-  int sent = 0;
-  Instant quiet = now() + milliseconds(200);
-  while (now() < quiet) {
-    if (one.tun.put(super_vnet(spec, 1400), packet)) {
-      ++sent;
-      quiet = now() + milliseconds(200);
-    } else {
-      std::this_thread::yield();
-    }
-  }
-  return sent;
-}
 
 TEST_CASE("at most two PING wait for their PONG, whatever the peer sends", "[tunnel][lane][P-43]") {
   LaneAndPeer one;
