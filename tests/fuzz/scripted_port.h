@@ -30,7 +30,9 @@ class ScriptedPort {
   Status adopt(int) { return {}; }
   void read(std::uint64_t, int, std::span<iovec>, tunnel::ReadMode) { expect(false, "the way in reads no device"); }
   void send(std::uint64_t, int, std::span<iovec>) { expect(false, "the way in sends nothing"); }
+  void cancel_reads(int) { expect(false, "the way in reads no device"); }
   void wake() {}
+  [[nodiscard]] Instant now() const { return Instant(std::chrono::hours(1)); }  // its time stands still
 
   void receive(std::uint64_t tag, int, ByteSpan into) {
     expect(!receiving_, "one receive waits at a time");

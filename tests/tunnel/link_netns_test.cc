@@ -587,7 +587,7 @@ TEST_CASE("inner connections survive the end of a lane", "[tunnel][link][netns][
       const Within here(world.wan);
       run("ip link set w0 up");
     }
-    office.link->wait_for(Kind::session_up, seen);
+    office.link->wait_for(Kind::lane_up, seen);
     REQUIRE(write_stream(near.get(), 6, 50'000));
     CHECK(read_stream(far.get(), 6, 50'000) == 50'000);
     REQUIRE(write_stream(far.get(), 7, 50'000));
