@@ -20,7 +20,7 @@
 namespace lt::mirror {
 
 inline constexpr std::size_t connections_max = 64;
-inline constexpr std::size_t sessions_max = 64;
+inline constexpr std::size_t sessions_max = 16;  // times two windows: what a hostile peer can make it hold
 inline constexpr Seconds greeting_patience{10};
 
 struct AgentOptions {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t read_bytes_max = 128 << 10;
 constexpr std::size_t request_bytes_max = command_text_bytes_max;
+constexpr std::size_t noted_chars_max = 400;  // of a peer's command
 constexpr Seconds kill_patience{3};
 constexpr std::size_t turns_max = 64;  // of one pump: others want their turn, too
 
@@ -81,12 +82,12 @@ Status Session::begin(PartKind kind, const std::string& text) {
   has_begun_ = true;
   auto steps = steps_of(kind, text);
   if (!steps) {
-    note(AgentEvent::Kind::refused, steps.error().what + " in: " + text);
+    note(AgentEvent::Kind::refused, steps.error().what + " in: " + printable(text, noted_chars_max));
     put_part(PartKind::errors, "linktune mirror agent: refused: " + steps.error().text() + "\n");
     exit_status_ = refused_status;
     return {};
   }
-  note(AgentEvent::Kind::started, text);
+  note(AgentEvent::Kind::started, printable(text, noted_chars_max));
   steps_ = std::move(*steps);
   next_step();
   return {};

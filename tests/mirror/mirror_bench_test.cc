@@ -125,6 +125,8 @@ TEST_CASE("the shim's way and ssh's, side by side", "[.bench]") {
     line.push_back(bench.by_line());
     shim.push_back(bench.by_shim());
     if (Bench::has_sshd()) ssh.push_back(bench.by_ssh());
+    std::printf("round %u: line %.1f, shim %.1f, ssh %.1f Mbit/s\n", round + 1, line.back(), shim.back(), ssh.empty() ? 0.0 : ssh.back());
+    std::fflush(stdout);
   }
   std::printf("500 Mbit/s, 80 ms round trip, 0.1 %% loss, seed %llu; %llu MB, outer connection bbr\n", static_cast<unsigned long long>(mirror_seed),
               static_cast<unsigned long long>(stream_bytes / 1'000'000));
