@@ -28,7 +28,7 @@ Byte LinkMachine::draw() {
 std::vector<LinkAction> LinkMachine::take_actions() { return std::exchange(actions_, {}); }
 
 void LinkMachine::tell(LinkEventKind kind, std::string peer, std::string detail) {
-  actions_.push_back(DoTell{{kind, std::move(peer), std::move(detail)}});
+  actions_.emplace_back(DoTell{{kind, std::move(peer), std::move(detail)}});
 }
 
 // --- connections come in ---
@@ -143,7 +143,7 @@ void LinkMachine::attempt(bool joins, std::size_t index, TakeOver take_over, Ins
   greeting.take_over = take_over;
   greeting.deadline = now + options_.times.connect;
   next_reach_ = now + options_.times.reach * 4 / 5 + options_.times.reach * 2 / 5 * draw() / 255;
-  actions_.push_back(DoConnect{id});
+  actions_.emplace_back(DoConnect{id});
 }
 
 void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, std::string peer, Instant now) {
@@ -200,7 +200,7 @@ void LinkMachine::begin_handshake(ConnectionId id, Greeting& greeting, Instant n
 
 void LinkMachine::flush(ConnectionId id, Greeting& greeting) {
   auto bytes = greeting.handshake->take_output();
-  if (!bytes.empty()) actions_.push_back(DoSend{id, std::move(bytes)});
+  if (!bytes.empty()) actions_.emplace_back(DoSend{id, std::move(bytes)});
 }
 
 std::size_t LinkMachine::bytes_wanted_max(ConnectionId id) const {
@@ -233,7 +233,7 @@ void LinkMachine::on_closed(ConnectionId id, const Error& why, Instant now) {
 void LinkMachine::close(ConnectionId id) {
   door_.left(id);
   greetings_.erase(id);
-  actions_.push_back(DoClose{id});
+  actions_.emplace_back(DoClose{id});
 }
 
 void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now) {
@@ -366,7 +366,7 @@ void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established esta
   const std::string mtu = "tunnel MTU " + std::to_string(established.tun_mtu);
   const std::string peer = greeting.peer;
   greetings_.erase(id);
-  actions_.push_back(DoStartLane{id, std::move(established), ends});
+  actions_.emplace_back(DoStartLane{id, std::move(established), ends});
   tell(is_first ? LinkEventKind::session_up : LinkEventKind::lane_up, peer, is_first ? mtu + ", " + which : which);
 }
 
@@ -408,7 +408,7 @@ std::optional<ConnectionId> LinkMachine::lane_at(std::size_t index) const {
 
 void LinkMachine::drop_session(GoodbyeReason reason) {
   for (const Slot& slot : session_->slots) {
-    if (slot.lane) actions_.push_back(DoStopLane{*slot.lane, reason});
+    if (slot.lane) actions_.emplace_back(DoStopLane{*slot.lane, reason});
   }
   std::vector<ConnectionId> joining;
   for (const auto& [id, greeting] : greetings_) {
