@@ -230,3 +230,36 @@ TEST_CASE("a run that is ended by request says so and goes on the next time", "[
   CHECK(again.run.mirrored == 1);
   CHECK(stage.same_file("tank/data", "vault/data", "a"));
 }
+
+TEST_CASE("many datasets to which nothing was written take three questions a side and no Syncoid",
+          "[mirror][run]") {
+  RunStage stage;
+  stage.create("tank/data");
+  constexpr int count = 40;
+  for (int i = 0; i < count; ++i)
+    stage.create("tank/data/d" + std::to_string(i));
+  // The first copy by one recursive stream: what matters here is the run after it.
+  require(stage.office.zfs({"snapshot", "-r", "tank/data@first"}));
+  for (int i = -1; i < count; ++i) {
+    const std::string below = i < 0 ? "" : "/d" + std::to_string(i);
+    const auto sent = require(
+        run_process({stage.office.bin() + "/zfs", "send", "tank/data" + below + "@first"}));
+    const auto received = require(run_process(
+        {stage.offsite.bin() + "/zfs", "receive", "vault/data" + below}, {.input = sent.out}));
+    REQUIRE(received.exit_code == 0);
+  }
+  const auto config = stage.config(data_job);
+  auto ledger = stage.ledger();
+  Runner runner(config, stage.options(), ledger, stage.log);
+  const auto commands = [&](const ScriptedZfs& site) {
+    return split(require(site.history()), '\n').size();
+  };
+  const auto before = commands(stage.office);
+  const auto before_peer = commands(stage.offsite);
+  const JobReport report = require(runner.run(config.jobs[0], {}));
+  INFO(report.run.what);
+  CHECK(report.run.outcome == RunOutcome::done);
+  CHECK(report.run.unchanged == count + 1);
+  CHECK(commands(stage.office) - before <= 3);
+  CHECK(commands(stage.offsite) - before_peer <= 3);
+}
