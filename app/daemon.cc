@@ -13,6 +13,7 @@
 #include "app/route_guard.h"
 #include "app/warm_up.h"
 #include "base/defer.h"
+#include "crypto/aead.h"
 #include "crypto/identity.h"
 #include "crypto/kdf.h"
 #include "crypto/tls_channel.h"
@@ -66,6 +67,17 @@ Result<tunnel::IoBackend> choose_io(IoChoice choice, int tun_fd, Log& log) {
   if (choice == IoChoice::io_uring) return fail(with_context(usable.error(), "io = \"io_uring\" is not possible here"));
   log.info("io_fallback", {{"to", "epoll"}, {"why", usable.error().text()}});
   return tunnel::IoBackend::epoll;
+}
+
+// The processor is asked once, before the sandbox closes.
+Result<crypto::AeadBackend> choose_aead(configs::AeadChoice choice) {
+  using enum crypto::AeadBackend;
+  switch (choice) {
+    case configs::AeadChoice::automatic: return crypto::resolve(automatic);
+    case configs::AeadChoice::openssl: return crypto::resolve(openssl);
+    case configs::AeadChoice::ipsec_mb: return crypto::resolve(ipsec_mb);
+  }
+  return crypto::resolve(automatic);
 }
 
 // A daemon that was killed leaves its device until the kernel has ended its I/O, which takes some tenths of a second
@@ -222,6 +234,7 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
   LT_TRY(auto steered, make_device(config, log));
   tunnel::TunDevice& device = steered.device;
   LT_TRY(const auto io, choose_io(config.knobs.io, device.fd(), log));
+  LT_TRY(const auto aead, choose_aead(config.knobs.aead));
   LT_TRY(const auto link, tunnel::Link::create(
       {.listen = config.listen,
        .connect = config.connect,
@@ -242,6 +255,7 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
                      .mtu = config.knobs.mtu},
        .stream = stream,
        .queue_target = std::chrono::milliseconds(config.knobs.queue_delay),
+       .aead = aead,
        .on_event = [&log](const tunnel::LinkEvent& event) { log_event(log, event); },
        .on_agreed_mtu = [&keeper](std::uint32_t mtu) { return keeper->set_mtu(mtu); },
        .on_lanes = [&steered](const tunnel::LanesUp& up) {
@@ -264,11 +278,13 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
   running = link.get();
   status = [&] {
     Json json = status_json(config, link->snapshot(), io, device.offload());
+    json["aead"] = std::string(crypto::name_of(aead));
     json["sandbox"] = sandbox_json(stage, user, files_restricted);
     return json;
   };
   log.info("started", {{"site", config.site}, {"device", config.device},
                        {"io", io == tunnel::IoBackend::io_uring ? "io_uring" : "epoll"},
+                       {"aead", crypto::name_of(aead)},
                        {"offload", device.offload() ? "on" : "off"},
                        {"stage", name_of(stage)}, {"user", user.name}});
   Status ended;

@@ -20,8 +20,8 @@ Lane::Lane(Fd socket, Admission admission, LaneOptions options, Instant now)
 Result<std::unique_ptr<Lane>> Lane::start(Fd socket, Established established, Admission admission,
                                           LaneOptions options) {
   const Instant now = std::chrono::steady_clock::now();
-  LT_TRY(auto sealer, Sealer::create(std::move(established.outbound), options.ratchet, now));
-  LT_TRY(auto opener, Opener::create(std::move(established.inbound), options.ratchet));
+  LT_TRY(auto sealer, Sealer::create(std::move(established.outbound), options.ratchet, now, options.aead));
+  LT_TRY(auto opener, Opener::create(std::move(established.inbound), options.ratchet, options.aead));
   std::unique_ptr<Lane> lane(new Lane(std::move(socket), std::move(admission), std::move(options), now));
   lane->tun_mtu_ = established.tun_mtu;
   lane->record_limit_ = established.record_limit;

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "crypto/aead.h"
 #include "tunnel/admission.h"
 #include "tunnel/drop_reason.h"
 #include "tunnel/handshake.h"
@@ -32,6 +33,7 @@ struct LaneOptions {
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::chrono::nanoseconds queue_target{0};  // as OutboundOptions
   RatchetLimits ratchet{};
+  crypto::AeadBackend aead{crypto::AeadBackend::automatic};
   LaneTimes times{};
   bool waits_for_turn{false};       // it is the successor of a lane that will hand_over_to() it
   std::function<void()> on_end;     // @thread the lane's; must not destroy the lane

@@ -327,6 +327,7 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
                                  .record_bytes_max = options_.record_bytes_max,
                                  .queue_target = is_express ? std::chrono::milliseconds(0) : options_.queue_target,
                                  .ratchet = options_.ratchet,
+                                 .aead = options_.aead,
                                  .times = options_.times.lane,
                                  .waits_for_turn = predecessor != nullptr,
                                  .on_end = [this] { wake(); }}));

@@ -60,6 +60,7 @@ struct LinkOptions {
   std::chrono::milliseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
   DoorLimits door{};
   RatchetLimits ratchet{};
+  crypto::AeadBackend aead{crypto::AeadBackend::automatic};  // of every lane; @pre resolve() takes it
   LinkTimes times{};
 
   std::function<void(const LinkEvent&)> on_event;               // @thread the link's

@@ -122,13 +122,14 @@ TEST_CASE("linktune down ends a link and says when there is none", "[app][link][
   CHECK(again.err.find("no link answers") != std::string::npos);
 }
 
-TEST_CASE("either I/O port and plain packets carry the same traffic", "[app][link][netns]") {
-  const std::string setting = GENERATE(values<std::string>({"native.io=epoll", "native.offload=off", "native.mtu=9000", "native.congestion_control=reno"}));
+TEST_CASE("either I/O port, either AEAD backend and plain packets carry the same traffic", "[app][link][netns]") {
+  const std::string setting = GENERATE(values<std::string>({"native.io=epoll", "native.aead=openssl", "native.offload=off", "native.mtu=9000", "native.congestion_control=reno"}));
   INFO(setting);
   Sites sites;
   sites.office = sites.start(lab::Host::office_gw, sites.files.office.config_path, "office.log", {"--set", setting});
   sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
   sites.wait_until_up();
+  if (setting == "native.aead=openssl") CHECK(sites.status("office")["aead"] == "openssl");
   const auto server = require(Iperf3Server::start(sites.sandbox, lab::Host::offsite_lan));
   for (const std::string& target : {offsite_v4, offsite_v6}) {
     CHECK(run_iperf3(sites.sandbox, lab::Host::office_lan, *IpAddress::parse(target), {.seconds = 1, .omit_seconds = 0}));
