@@ -460,8 +460,9 @@ TEST_CASE("started as its unit starts it, the daemon says ready and alive, takes
   const std::string id = std::to_string(user);
   Argv words{"env", "NOTIFY_SOCKET=" + notify, "WATCHDOG_USEC=400000", "CREDENTIALS_DIRECTORY=" + credentials,
              "OPENSSL_CONF=/nonexistent/openssl.cnf", "setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups",
-             // Beside CAP_NET_ADMIN only what a system without udev's mode of /dev/net/tun needs.
-             "--inh-caps=+net_admin,+dac_override", "--ambient-caps=+net_admin,+dac_override", "--bounding-set=-all,+net_admin,+dac_override",
+             // Beside the three of the unit only what a system without udev's mode of /dev/net/tun needs.
+             "--inh-caps=+net_admin,+bpf,+perfmon,+dac_override", "--ambient-caps=+net_admin,+bpf,+perfmon,+dac_override",
+             "--bounding-set=-all,+net_admin,+bpf,+perfmon,+dac_override",
              program, "up", "--config", sites.files.office.config_path, "--run-dir", run_folder};
   sites.office = require(Child::start({.argv = sites.sandbox.exec(lab::Host::office_gw, words), .output_path = folder + "/office.log"}));
   const std::string ready = heard(10s);
@@ -473,6 +474,8 @@ TEST_CASE("started as its unit starts it, the daemon says ready and alive, takes
   check_all(sites.office.pid(), "CapEff", "0000000000000000");
   check_all(sites.office.pid(), "CapAmb", "0000000000000000");
   check_all(sites.office.pid(), "Seccomp", "2");
+  // With the unit's rights it is the link that root starts.
+  CHECK(says(sites, "office.log", "fallback") == says(sites, "offsite.log", "fallback"));
 
   CHECK(heard(1s) == "WATCHDOG=1");
   CHECK(heard(1s) == "WATCHDOG=1");

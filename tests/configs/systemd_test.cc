@@ -45,7 +45,7 @@ TEST_CASE("the unit says what the daemon counts on", "[configs][systemd]") {
   for (const char* line :
        {"Type=notify", "NotifyAccess=main", "Restart=always", "RestartSec=200ms", "StartLimitIntervalSec=0",
         "RestartPreventExitStatus=2 3", "WatchdogSec=10", "KillMode=mixed", "User=linktune",
-        "LoadCredential=key:/etc/linktune/%i.key", "AmbientCapabilities=CAP_NET_ADMIN", "CapabilityBoundingSet=CAP_NET_ADMIN",
+        "LoadCredential=key:/etc/linktune/%i.key", "AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON", "CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF CAP_PERFMON",
         "NoNewPrivileges=yes", "DeviceAllow=/dev/net/tun rw", "LimitCORE=0", "LimitMEMLOCK=infinity", "RuntimeDirectory=linktune",
         "RuntimeDirectoryPreserve=yes", "ExecStart=/usr/bin/linktune up --config /etc/linktune/%i.toml"}) {
     INFO(line);
@@ -71,7 +71,7 @@ TEST_CASE("systemd judges the unit's exposure as 2.0 at most", "[configs][system
   CHECK(judged(unit_path) <= 2.0);
   // The figure is the unit's own: without one of its locks it is worse.
   std::string weaker = *read_file(unit_path, 1 << 16);
-  for (const std::string lock : {"ProtectSystem=strict\n", "CapabilityBoundingSet=CAP_NET_ADMIN\n"}) {
+  for (const std::string lock : {"ProtectSystem=strict\n", "CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF CAP_PERFMON\n"}) {
     const auto at = weaker.find(lock);
     REQUIRE(at != std::string::npos);
     weaker.erase(at, lock.size());
