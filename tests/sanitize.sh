@@ -17,7 +17,10 @@ sanitize() {  # the preset
     tail -n 30 build/"$1"-configure.log >&2
     return 1
   }
-  cmake --build build/"$1" --target all | tail -n 1
+  cmake --build build/"$1" --target all >build/"$1"-build.log 2>&1 || {
+    tail -n 30 build/"$1"-build.log >&2
+    return 1
+  }
   left_out=$(exceptions "$1")
   echo "== testing under $1"
   ctest --test-dir build/"$1" --output-on-failure --no-tests=error -j "$(nproc)" --timeout 600 \
