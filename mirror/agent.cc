@@ -7,6 +7,7 @@
 #include <list>
 
 #include "base/text.h"
+#include "mirror/flight_limit.h"
 
 namespace lt::mirror {
 
@@ -27,6 +28,15 @@ struct Held {
   Instant alone_until{};
   std::uint64_t acked{0};
   Instant counted{};
+  std::uint64_t peer_received{0};
+  FlightLimit flight{};
+
+  // Bytes that may go now.
+  [[nodiscard]] std::size_t sendable() {
+    const SendWindow& out = session.pipe().out;
+    const std::uint64_t under_way = out.next_number() - std::min(peer_received, out.next_number());
+    return std::min(out.unsent(), flight.bytes() - std::min<std::size_t>(under_way, flight.bytes()));
+  }
 };
 
 struct Guest {
@@ -96,6 +106,8 @@ struct Agent::Inner {
     if (frame.type == FrameType::ack) {
       const auto ack = parse_ack(frame.payload);
       if (!ack) return fail(Errc::protocol, "an acknowledgement that makes no sense");
+      guest.held->peer_received = ack->received;
+      if (guest.held->flight.delivered(ack->received, now)) guest.held->flight.set_round_trip(guest.connection.least_round_trip());
       return pipe.out.acknowledge(ack->consumed);
     }
     if (frame.type != FrameType::bye) return fail(Errc::protocol, "a frame out of its order");
@@ -121,6 +133,8 @@ struct Agent::Inner {
     Held& held = *found;
     if (held.guest != nullptr) leave(*held.guest, now);
     LT_CHECK(held.session.pipe().out.resume(wish->received));
+    held.peer_received = wish->received;
+    held.flight.restart();
     held.guest = &guest;
     guest.held = &held;
     put_attached(guest.connection.out(), held.session.pipe().in.received());
@@ -149,7 +163,7 @@ struct Agent::Inner {
   void talk(Held& held, Instant now) {
     Connection& connection = held.guest->connection;
     PipeEnd& pipe = held.session.pipe();
-    while (connection.output_waiting() < output_queue_bytes && connection.put_data(pipe.out, frame_payload_bytes_max) > 0) {
+    while (connection.output_waiting() < output_queue_bytes && connection.put_data(pipe.out, held.sendable()) > 0) {
     }
     // Often enough that the window never stands between; else at the pace of the other's counters.
     const std::uint64_t consumed = pipe.in.consumed();
@@ -203,7 +217,7 @@ struct Agent::Inner {
   Status turn(Instant now) {
     std::vector<pollfd> waits{{listener.get(), POLLIN, 0}};
     for (const Guest& guest : guests) {
-      const bool has_more = guest.held != nullptr && guest.held->session.pipe().out.unsent() > 0;
+      const bool has_more = guest.held != nullptr && guest.held->sendable() > 0;
       const int events = guest.connection.has_output() || has_more ? POLLIN | POLLOUT : POLLIN;
       waits.push_back({guest.connection.fd(), static_cast<short>(events), 0});
     }

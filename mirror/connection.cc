@@ -1,12 +1,12 @@
 #include "mirror/connection.h"
 
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "base/assert.h"
@@ -18,10 +18,8 @@ namespace {
 constexpr std::size_t read_bytes = 1 << 20;
 constexpr int notsent_bytes = 256 << 10;  // enough to keep a line busy, little enough to change rates at once
 constexpr int backlog = 64;
-// Pinned, so that it is alike on every machine. The only loss inside the tunnel is the end of the tun
-// device's queue: bbr does not fill that, cubic does, and gives up most of the rate at each drop. On
-// 500 Mbit/s, 80 ms, 0.1 % loss beside a busy compiler: bbr 406 Mbit/s, cubic 31.
-constexpr std::array<std::string_view, 2> inner_congestion_controls{"bbr", "cubic"};
+// Pinned, so that it is alike on every machine. It decides little: flight_limit.h does.
+constexpr std::string_view inner_congestion_control = "cubic";
 
 struct Address {
   sockaddr_storage storage{};
@@ -120,6 +118,14 @@ Status Connection::flush(Instant now) {
   }
 }
 
+Microseconds Connection::least_round_trip() const {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  const bool is_known = ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+                        length >= offsetof(tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt;
+  return is_known && info.tcpi_min_rtt != ~0U ? Microseconds(info.tcpi_min_rtt) : Microseconds(0);
+}
+
 void Connection::abort() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -130,9 +136,9 @@ Status prepare_socket(int socket, const std::string& device) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_bytes, sizeof notsent_bytes);
-  for (const std::string_view name : inner_congestion_controls) {
-    if (::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) break;
-  }
+  // A machine without it keeps its own.
+  ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, inner_congestion_control.data(),
+               static_cast<socklen_t>(inner_congestion_control.size()));
   if (device.empty()) return {};
   if (::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, device.data(), static_cast<socklen_t>(device.size())) != 0) {
     return fail_errno(errno, "the tunnel " + device + " is not there");

@@ -58,6 +58,9 @@ class Connection {
   [[nodiscard]] bool is_silent(Instant now) const { return now - heard_ > silence_max; }
   [[nodiscard]] bool needs_heartbeat(Instant now) const { return now - spoken_ >= heartbeat; }
 
+  /// The least round trip that the kernel has seen on it; 0: none yet.
+  [[nodiscard]] Microseconds least_round_trip() const;
+
   /// Ends it so that the peer takes it for a loss of the path, not for the end of this program.
   void abort();
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "mirror/command_text.h"
 #include "mirror/connection.h"
+#include "mirror/flight_limit.h"
 
 namespace lt::mirror {
 
@@ -170,6 +171,8 @@ class Client {
       const auto received = frame.type == FrameType::attached ? parse_attached(frame.payload) : std::nullopt;
       const Status resumed = received ? pipe_.out.resume(*received) : fail(Errc::protocol, "the agent left the order of the greeting");
       if (!resumed) return lose(resumed.error()), Status{};
+      peer_.received = *received;
+      flight_.restart();
       is_attached_ = true;
       has_been_attached_ = true;
       ++connections_;
@@ -181,13 +184,20 @@ class Client {
     const auto ack = frame.type == FrameType::ack ? parse_ack(frame.payload) : std::nullopt;
     const Status taken = ack ? pipe_.out.acknowledge(ack->consumed) : fail(Errc::protocol, "the agent sent a frame out of its order");
     if (!taken) return taken;
-    if (ack) peer_ = *ack;
+    peer_ = *ack;
+    if (flight_.delivered(ack->received, SteadyClock().now())) flight_.set_round_trip(connection_->least_round_trip());
     return {};
   }
 
+  // Bytes that may go now, but for the gate.
+  [[nodiscard]] std::size_t sendable() const {
+    const std::uint64_t under_way = pipe_.out.next_number() - std::min(peer_.received, pipe_.out.next_number());
+    return std::min(pipe_.out.unsent(), flight_.bytes() - std::min<std::size_t>(under_way, flight_.bytes()));
+  }
+
   void talk(Instant now) {
-    while (is_attached_ && connection_->output_waiting() < output_queue_bytes && pipe_.out.unsent() > 0) {
-      std::size_t count = std::min(frame_payload_bytes_max - 8, pipe_.out.unsent());
+    while (is_attached_ && connection_->output_waiting() < output_queue_bytes && sendable() > 0) {
+      std::size_t count = std::min(frame_payload_bytes_max - 8, sendable());
       if (options_.gate != nullptr && now >= gate_opens_) {
         count = options_.gate->take(Bytes{count}, now).value;
         if (count == 0) gate_opens_ = options_.gate->wait_until(now);
@@ -295,9 +305,9 @@ class Client {
     if (!connection_ && !connecting_.is_open()) LT_CHECK(connect(now));
     std::array<pollfd, 3> waits{pollfd{-1, 0, 0}, pollfd{-1, 0, 0}, pollfd{-1, 0, 0}};
     if (connecting_.is_open()) waits[0] = {connecting_.get(), POLLOUT, 0};
-    const bool gate_waits = options_.gate != nullptr && pipe_.out.unsent() > 0 && now < gate_opens_;
+    const bool gate_waits = options_.gate != nullptr && sendable() > 0 && now < gate_opens_;
     if (connection_) {
-      const bool has_more = is_attached_ && pipe_.out.unsent() > 0 && !gate_waits;
+      const bool has_more = is_attached_ && sendable() > 0 && !gate_waits;
       waits[0] = {connection_->fd(), static_cast<short>(connection_->has_output() || has_more ? POLLIN | POLLOUT : POLLIN), 0};
     }
     if (wants_input()) waits[1] = {in_, POLLIN, 0};
@@ -364,6 +374,7 @@ class Client {
   Instant gate_opens_{};
   std::uint64_t acked_{0};
   Ack peer_{};
+  FlightLimit flight_;
   std::array<std::uint64_t, 5> told_{};
 
   PartKind part_{PartKind::output};
