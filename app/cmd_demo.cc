@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "app/cmd_mirror_demo.h"
 #include "app/cmd_openvpn.h"
 #include "app/cmd_sweep.h"
 #include "app/iperf3.h"
@@ -121,32 +122,39 @@ Result<Outcome> run_demo(const DemoOptions& options, const std::stop_token& stop
   const std::uint64_t seed = options.seed.value_or(tuner::fresh_seed());
   LT_TRY(const auto scratch, ScratchFolder::create("demo"));
 
-  say(format("[1/5] a lab: two LAN hosts, two gateways, a WAN of 500 Mbit/s and 20 ms (seed {})", seed));
-  LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "demo", .profile = "wan", .seed = seed}));
+  say(format("[1/6] a lab: two LAN hosts, two gateways, a WAN of 500 Mbit/s and 20 ms (seed {})", seed));
+  LT_TRY(auto sandbox, lab::Sandbox::build({.name = "demo", .profile = "wan", .seed = seed}));
   LT_TRY(const auto iperf3_server, Iperf3Server::start(sandbox, lab::Host::offsite_lan));
   LT_CHECK(go_on(stop));
 
-  say("[2/5] the native link: configs and keys made, both daemons started");
+  say("[2/6] the native link: configs and keys made, both daemons started");
   LT_TRY(const auto native, show_native_link(sandbox, scratch));
   LT_CHECK(go_on(stop));
 
-  say("[3/5] a sweep over native and OpenVPN settings, real traffic, fresh starts, random order");
+  say("[3/6] a sweep over native and OpenVPN settings, real traffic, fresh starts, random order");
   LT_TRY(const auto report, show_sweep(sandbox, scratch, seed, options.blocks, stop));
 
-  say("[4/5] the best OpenVPN setting as a pair of files");
+  say("[4/6] the best OpenVPN setting as a pair of files");
   LT_TRY(const auto exported, show_openvpn(sandbox, scratch, report, options));
   LT_CHECK(go_on(stop));
 
-  say("[5/5] the report\n");
+  say("[5/6] a ZFS dataset mirrored over the link by unmodified Syncoid, the line cut on the way");
+  LT_TRY(const auto mirror_folder, scratch.add("mirror"));
+  LT_TRY(const auto mirrored, show_mirror(sandbox, mirror_folder, seed, stop));
+  LT_CHECK(go_on(stop));
+
+  say("[6/6] the report\n");
   std::string text = tuner::text_of(report);
   text += format("\nLAN to LAN, real iperf3, one flow:  native defaults {:.0f} Mbit/s,  exported OpenVPN \"{}\" {:.0f} Mbit/s\n",
                  mbps(native.transfer.goodput), exported.label, mbps(exported.carried.transfer.goodput));
+  text += mirrored.text();
   text += format("seed of this run: {}   again: sudo ./run demo --seed {}\n", seed, seed);
   return Outcome{{{"schema", "linktune.demo.1"},
                   {"seed", seed},
                   {"native", carried_json(native)},
                   {"sweep", tuner::json_of(report)},
-                  {"openvpn", {{"arm", exported.settings}, {"carried", carried_json(exported.carried)}}}},
+                  {"openvpn", {{"arm", exported.settings}, {"carried", carried_json(exported.carried)}}},
+                  {"mirror", mirrored.json()}},
                  text};
 }
 

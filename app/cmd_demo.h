@@ -16,7 +16,7 @@ struct DemoOptions {
   std::string keep_folder;   // where the best OpenVPN pair is kept; empty: it goes with the rest
 };
 
-/// Two sites over 500 Mbit/s and 20 ms: link, traffic, sweep, OpenVPN export, traffic over that, report.
+/// Two sites over 500 Mbit/s and 20 ms: link, traffic, sweep, OpenVPN export, traffic over that, a ZFS mirror, report.
 /// @error interrupted; or what failed. Everything it made is gone in each case
 [[nodiscard]] Result<Outcome> run_demo(const DemoOptions& options, const std::stop_token& stop);
 
