@@ -141,10 +141,10 @@ TreePlace place_to_go_on(const Ledger& ledger, const std::string& dataset) {
   return place && !place->is_end ? *place : TreePlace{};
 }
 
-Status compare_contents(ProofSite& site, const VerifyCommand& command, const Ledger& ledger, const std::vector<Snapshot>& source, const std::string& target_name,
+Status compare_contents(ProofSite& site, const VerifyCommand& command, const Ledger& ledger, const std::vector<HeldSnapshot>& source, const std::string& target_name,
                         std::uint64_t guid, const std::stop_token& stop, Verified& verified) {
   std::string source_name;
-  for (const Snapshot& snapshot : source) {
+  for (const HeldSnapshot& snapshot : source) {
     if (snapshot.guid == guid) source_name = snapshot.name;
   }
   const Digest nonce = fresh_nonce();

@@ -26,7 +26,7 @@ Result<Common> newest_common(Side& here, Side& peer, const DrillPlaces& places) 
   LT_TRY(const auto own, snapshots_of(here, places.source));
   LT_TRY(const auto copy, snapshots_of(peer, places.target));
   for (auto theirs = copy.rbegin(); theirs != copy.rend(); ++theirs) {
-    for (const Snapshot& ours : own) {
+    for (const HeldSnapshot& ours : own) {
       if (ours.guid == theirs->guid) return Common{places.source + "@" + ours.name, places.target + "@" + theirs->name, theirs->name};
     }
   }

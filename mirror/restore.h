@@ -27,7 +27,7 @@ struct DatasetRestore {
   std::string from;
   std::string to;
   Way way{Way::fresh};
-  std::vector<Snapshot> snapshots;  // to be had, oldest first
+  std::vector<HeldSnapshot> snapshots;  // to be had, oldest first
   std::string base;                 // of go_on: the newest common one
   std::uint64_t bytes{0};           // that it refers to there; 0 where unknown
 };

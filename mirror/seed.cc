@@ -120,7 +120,7 @@ Json manifest_json(const SeedManifest& manifest) {
   Json datasets = Json::array();
   for (const SeedDataset& dataset : manifest.datasets) {
     Json snapshots = Json::array();
-    for (const Snapshot& snapshot : dataset.snapshots) snapshots.push_back({{"name", snapshot.name}, {"guid", std::to_string(snapshot.guid)}, {"created", snapshot.created}});
+    for (const HeldSnapshot& snapshot : dataset.snapshots) snapshots.push_back({{"name", snapshot.name}, {"guid", std::to_string(snapshot.guid)}, {"created", snapshot.created}});
     Json parts = Json::array();
     for (const SeedPart& part : dataset.parts) parts.push_back({{"file", part.file}, {"bytes", part.bytes}, {"sum", part.sum}});
     datasets.push_back({{"below", dataset.below}, {"snapshots", snapshots}, {"parts", parts}});

@@ -31,7 +31,7 @@ struct SeedPart {
 
 struct SeedDataset {
   std::string below;  // of the top: "" or "/child"
-  std::vector<Snapshot> snapshots;
+  std::vector<HeldSnapshot> snapshots;
   std::vector<SeedPart> parts;  // to be received in this order
 };
 

@@ -8,8 +8,8 @@
 
 namespace lt::mirror {
 
-Result<std::vector<Snapshot>> parse_snapshots(std::string_view listing, std::string_view dataset) {
-  std::vector<Snapshot> snapshots;
+Result<std::vector<HeldSnapshot>> parse_snapshots(std::string_view listing, std::string_view dataset) {
+  std::vector<HeldSnapshot> snapshots;
   const auto nonsense = [&](std::string_view line) { return fail(Errc::protocol, "zfs get tells of snapshots what makes no sense: \"" + printable(line, 120) + "\""); };
   for (const std::string_view line : split(listing, '\n')) {
     if (line.empty()) continue;
@@ -25,15 +25,15 @@ Result<std::vector<Snapshot>> parse_snapshots(std::string_view listing, std::str
     if (fields[1] == "guid") snapshots.back().guid = *value;
     if (fields[1] == "creation") snapshots.back().created = static_cast<std::int64_t>(*value);
   }
-  for (const Snapshot& snapshot : snapshots) {
+  for (const HeldSnapshot& snapshot : snapshots) {
     if (snapshot.guid == 0) return nonsense(snapshot.name);
   }
   // zfs tells them in the order in which they were made; within one second that order is all there is.
-  std::stable_sort(snapshots.begin(), snapshots.end(), [](const Snapshot& a, const Snapshot& b) { return a.created < b.created; });
+  std::stable_sort(snapshots.begin(), snapshots.end(), [](const HeldSnapshot& a, const HeldSnapshot& b) { return a.created < b.created; });
   return snapshots;
 }
 
-Result<std::vector<Snapshot>> snapshots_of(Side& side, const std::string& dataset) {
+Result<std::vector<HeldSnapshot>> snapshots_of(Side& side, const std::string& dataset) {
   LT_TRY(const std::string listing, capture(side, {"zfs", "get", "-Hpd", "1", "type,guid,creation", dataset}));
   return parse_snapshots(listing, dataset);
 }
@@ -49,7 +49,7 @@ Result<std::vector<std::string>> datasets_below(Side& side, const std::string& d
   return names;
 }
 
-GuidProof prove_guids(const std::vector<Snapshot>& source, const std::vector<Snapshot>& target) {
+GuidProof prove_guids(const std::vector<HeldSnapshot>& source, const std::vector<HeldSnapshot>& target) {
   GuidProof proof;
   std::map<std::uint64_t, std::size_t> at_target;
   std::map<std::string, std::uint64_t> named_at_target;

@@ -14,16 +14,17 @@
 
 namespace lt::mirror {
 
-struct Snapshot {
+/// One that a side holds. (inventory.h tells what more a run needs to know of one.)
+struct HeldSnapshot {
   std::string name;  // without dataset and @
   std::uint64_t guid{0};
   std::int64_t created{0};  // seconds since 1970
-  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+  friend bool operator==(const HeldSnapshot&, const HeldSnapshot&) = default;
 };
 
 /// Oldest first. @error not_found: no such dataset · as capture()
-[[nodiscard]] Result<std::vector<Snapshot>> snapshots_of(Side& side, const std::string& dataset);
-[[nodiscard]] Result<std::vector<Snapshot>> parse_snapshots(std::string_view listing, std::string_view dataset);
+[[nodiscard]] Result<std::vector<HeldSnapshot>> snapshots_of(Side& side, const std::string& dataset);
+[[nodiscard]] Result<std::vector<HeldSnapshot>> parse_snapshots(std::string_view listing, std::string_view dataset);
 
 /// `dataset` and all below it, parents first.
 [[nodiscard]] Result<std::vector<std::string>> datasets_below(Side& side, const std::string& dataset);
@@ -44,6 +45,6 @@ struct GuidProof {
 };
 
 /// Pure. Both lists are oldest first.
-[[nodiscard]] GuidProof prove_guids(const std::vector<Snapshot>& source, const std::vector<Snapshot>& target);
+[[nodiscard]] GuidProof prove_guids(const std::vector<HeldSnapshot>& source, const std::vector<HeldSnapshot>& target);
 
 }  // namespace lt::mirror

@@ -8,7 +8,7 @@ using namespace lt::mirror;
 
 namespace {
 
-std::vector<Snapshot> made(std::initializer_list<Snapshot> list) { return list; }
+std::vector<HeldSnapshot> made(std::initializer_list<HeldSnapshot> list) { return list; }
 
 }  // namespace
 
