@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -18,8 +19,9 @@ namespace {
 constexpr std::size_t read_bytes = 1 << 20;
 constexpr int notsent_bytes = 256 << 10;  // enough to keep a line busy, little enough to change rates at once
 constexpr int backlog = 64;
-// Pinned, so that it is alike on every machine. It decides little: flight_limit.h does.
-constexpr std::string_view inner_congestion_control = "cubic";
+// Pinned, so that it is alike on every machine. The only loss inside the tunnel is the end of the tun
+// device's queue, which a pause of the outer connection fills: bbr goes on, cubic gives up its rate.
+constexpr std::array<std::string_view, 2> inner_congestion_controls{"bbr", "cubic"};
 
 struct Address {
   sockaddr_storage storage{};
@@ -136,9 +138,9 @@ Status prepare_socket(int socket, const std::string& device) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_bytes, sizeof notsent_bytes);
-  // A machine without it keeps its own.
-  ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, inner_congestion_control.data(),
-               static_cast<socklen_t>(inner_congestion_control.size()));
+  for (const std::string_view name : inner_congestion_controls) {
+    if (::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) break;
+  }
   if (device.empty()) return {};
   if (::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, device.data(), static_cast<socklen_t>(device.size())) != 0) {
     return fail_errno(errno, "the tunnel " + device + " is not there");
