@@ -40,12 +40,15 @@ std::unordered_map<std::uint64_t, KeyUse>& uses() {
   static std::unordered_map<std::uint64_t, KeyUse> keys;
   return keys;
 }
-// Which key a sealing context holds. An Aead moves, its first member's pointee does not.
+// Which key a sealing context holds. An Aead moves; what its first or its second member points to does not.
 std::unordered_map<const void*, std::uint64_t>& keys_held() {
   static std::unordered_map<const void*, std::uint64_t> held;
   return held;
 }
-const void* context_of(const crypto::Aead& aead) { return *reinterpret_cast<const void* const*>(&aead); }
+const void* context_of(const crypto::Aead& aead) {
+  const auto* const members = reinterpret_cast<const void* const*>(&aead);
+  return members[0] != nullptr ? members[0] : members[1];
+}
 
 }  // namespace
 

@@ -383,6 +383,7 @@ void Daemon::bury_ended_lanes() {
   }
   for (const Lane& gone : ended) {
     for (Lane& running : lanes_) running.life.forget_successor(gone.life);
+    if (gone.report.end == LaneEnd::moved) ++take_overs_;
     ratchets_ += gone.life.state().outbound.ratchets;
     network_.close(gone.socket, options_.side);
     gone.outbound_thread->kill();
@@ -390,6 +391,12 @@ void Daemon::bury_ended_lanes() {
     onlooker_.on_lane_over(options_.side, gone.socket, deeds_of(gone));
     machine_->on_lane_end(gone.id, gone.report.end, gone.report.reason, now());
   }
+}
+
+std::uint64_t Daemon::ratchets() const {
+  std::uint64_t sum = ratchets_;
+  for (const Lane& lane : lanes_) sum += lane.life.state().outbound.ratchets;
+  return sum;
 }
 
 std::optional<Network::Id> Daemon::lane_connection(std::size_t index) const {

@@ -79,7 +79,8 @@ class Daemon : public Watcher {
   [[nodiscard]] std::optional<Network::Id> lane_connection(std::size_t index) const;
   [[nodiscard]] std::vector<bool> queues_read() const;
   [[nodiscard]] std::uint64_t turns() const { return turns_; }
-  [[nodiscard]] std::uint64_t ratchets() const { return ratchets_; }
+  [[nodiscard]] std::uint64_t ratchets() const;
+  [[nodiscard]] std::uint64_t take_overs() const { return take_overs_; }
 
  private:
   struct Connection {
@@ -132,7 +133,8 @@ class Daemon : public Watcher {
   bool is_stopping_{false};
   bool has_ended_{false};
   std::uint64_t turns_{0};
-  std::uint64_t ratchets_{0};
+  std::uint64_t ratchets_{0};  // of lanes that have ended
+  std::uint64_t take_overs_{0};
   Instant idle_turn_at_{};
   unsigned idle_turns_{0};
 };

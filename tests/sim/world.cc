@@ -81,11 +81,12 @@ class World::Device : public TunSide {
                   std::to_string(flow.last_delivered));
     }
     flow.last_delivered = label->number;
-    flow.last_at = world_.schedule_.now();
+    flow.last_at = world_.last_arrival_[side_] = world_.schedule_.now();
     ++flow.delivered;
     ++world_.lanes_[carrier].delivered[side_];
     ++world_.stats_.packets_delivered;
     world_.stats_.bytes_delivered += packet.size();
+    if (world_.on_delivery) world_.on_delivery(world_.flows_[label->flow].origin);
     return static_cast<int>(packet.size());
   }
 
@@ -195,7 +196,7 @@ void World::heal() {
 
 std::uint32_t World::add_flow(const Flow& flow) {
   const auto id = static_cast<std::uint32_t>(flows_.size());
-  flows_.push_back({.flow = flow});
+  flows_.push_back({.flow = flow, .origin = id, .newest = id});
   if (flow.interval.count() > 0) {
     schedule_.after(dice_.between(nanoseconds(0), flow.interval), [this, id] { emit(id); });
   } else {
@@ -250,7 +251,10 @@ void World::steer(std::size_t side) {
     state.is_over = true;
     Flow moved = state.flow;
     moved.queue = choices[id % choices.size()];
-    add_flow(moved);
+    const std::uint32_t origin = state.origin;  // add_flow() moves them all
+    const std::uint32_t heir = add_flow(moved);
+    flows_[heir].origin = origin;
+    flows_[origin].newest = heir;
   }
 }
 

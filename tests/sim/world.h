@@ -113,6 +113,19 @@ class World : public Onlooker {
   [[nodiscard]] const WorldOptions& options() const { return options_; }
   [[nodiscard]] WorldStats stats() const;
   [[nodiscard]] Instant last_delivery(std::uint32_t flow) const { return flows_[flow].last_at; }
+  /// Of the clocks of the two daemons.
+  [[nodiscard]] nanoseconds clock_distance() const {
+    return std::chrono::abs(pace_of_[0]->clock_offset - pace_of_[1]->clock_offset);
+  }
+  /// When a packet came out at a site last.
+  [[nodiscard]] Instant last_arrival(std::size_t side) const { return last_arrival_[side]; }
+  /// So far, of the daemon that runs at a site.
+  [[nodiscard]] std::uint64_t ratchets_of(std::size_t side) const { return daemons_[side] ? daemons_[side]->ratchets() : 0; }
+  [[nodiscard]] std::uint64_t take_overs_of(std::size_t side) const { return daemons_[side] ? daemons_[side]->take_overs() : 0; }
+  /// One packet of a flow, at once.
+  void send_now(std::uint32_t flow) { send_packet(newest(flow)); }
+  /// Called with the flow, as it was added, of every packet that comes out.
+  std::function<void(std::uint32_t)> on_delivery;
   [[nodiscard]] std::uint64_t sent(std::uint32_t flow) const { return flows_[flow].number; }
   [[nodiscard]] std::uint64_t delivered(std::uint32_t flow) const { return flows_[flow].delivered; }
   [[nodiscard]] const std::deque<std::string>& log() const { return log_; }
@@ -130,7 +143,8 @@ class World : public Onlooker {
     std::uint64_t last_delivered{0};
     std::uint64_t delivered{0};
     Instant last_at{};
-    std::uint32_t successor{0};       // it goes on as another flow
+    std::uint32_t origin{0};          // the flow it was added as
+    std::uint32_t newest{0};          // of an origin: what it goes on as
     bool is_over{false};
   };
   struct LaneRecord {
@@ -152,6 +166,7 @@ class World : public Onlooker {
   void check_connects();
   void emit(std::uint32_t id);
   void send_packet(std::uint32_t id);
+  [[nodiscard]] std::uint32_t newest(std::uint32_t flow) const { return flows_[flow].newest; }
   void refill(std::size_t side, std::size_t queue);
   void retire_lane(Network::Id id, LaneRecord& record);
   void check_sender(Network::Id id, const LaneRecord& record, std::size_t side);
@@ -174,6 +189,7 @@ class World : public Onlooker {
   std::vector<FlowState> flows_;
   std::map<Network::Id, LaneRecord> lanes_;
   IpAddress client_address_;
+  std::array<Instant, 2> last_arrival_{};
   bool are_flows_on_{true};
   bool has_fault_{false};
   Instant faults_end_{};

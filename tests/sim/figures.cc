@@ -1,0 +1,97 @@
+#include "tests/sim/figures.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/sim/inner.h"
+
+namespace lt::sim {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+double in_seconds(nanoseconds span) { return std::chrono::duration<double>(span).count(); }
+
+}  // namespace
+
+double quantile(std::vector<double> values, double share) {
+  if (values.empty()) return std::nan("");
+  std::sort(values.begin(), values.end());
+  const auto at = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
+  return values[std::clamp<std::size_t>(at, 1, values.size()) - 1];
+}
+
+Outages measure_outages(std::uint64_t trials, std::uint8_t lanes, nanoseconds round_trip, std::size_t inner_connections) {
+  Outages outages;
+  for (std::uint64_t trial = 1; trial <= trials && !outages.failure; ++trial) {
+    World world({.seed = trial, .lanes = lanes, .round_trip = round_trip});
+    world.start(1);
+    world.start(0);
+    for (const std::size_t side : {0U, 1U}) world.add_flow({.side = side, .queue = 0, .interval = milliseconds(5)});
+    InnerConnections inner(world, inner_connections);
+    if (!world.run_for(seconds(3) + world.dice().between(nanoseconds(0), seconds(1)))) {
+      outages.failure = world.failure();
+      break;
+    }
+    // Both ends give up every lane they had at the cut.
+    std::array<std::size_t, 2> given_up{};
+    const Instant cut = world.schedule().now();
+    Instant noticed = cut;
+    world.on_link_event = [&](std::size_t side, const tunnel::LinkEvent& event) {
+      if (event.kind != tunnel::LinkEventKind::lane_ended || ++given_up[side] > lanes) return;
+      noticed = world.schedule().now();
+    };
+    world.note_fault();
+    world.set_paths(false);
+    const nanoseconds span = world.dice().between(nanoseconds(seconds(6)), nanoseconds(seconds(60)));
+    world.run_for(span);
+    if (given_up[0] < lanes || given_up[1] < lanes) noticed = Instant::max();
+    const auto turns_before = inner.turns();
+    world.set_paths(true);
+    const Instant back = world.schedule().now();
+    const auto carries = [&](std::size_t side) { return world.last_arrival(side) > back + round_trip / 2; };
+    world.run_until_true(seconds(20), [&] { return carries(0) && carries(1); });
+    outages.noticed_s.push_back(noticed == Instant::max() ? 1e9 : in_seconds(noticed - cut));
+    outages.recovered_s.push_back(in_seconds(world.schedule().now() - back));
+    if (inner_connections > 0) {
+      world.run_for(seconds(130));  // the longest wait between two tries is 120 s
+      outages.inner_resets += inner.resets();
+      const auto turns = inner.turns();
+      for (std::size_t i = 0; i < turns.size(); ++i) outages.inner_stuck += turns[i] == turns_before[i] ? 1U : 0U;
+    }
+    outages.failure = world.failure();
+  }
+  return outages;
+}
+
+Rekeys measure_rekeys(std::uint64_t ratchets, std::uint64_t take_overs) {
+  WorldOptions options{.seed = 17, .lanes = 1, .round_trip = milliseconds(2), .bytes_per_second = 1.25e9};
+  if (ratchets > 0) {
+    // Every MiB: that many blocks, and room for one more record of the largest size, which wants_ratchet() keeps free.
+    options.ratchet.blocks_max = 2 * tunnel::record_limit_max / 16 + 16;
+    options.ratchet.key_updates_max = 1'000'000;
+  }
+  if (take_overs > 0) options.times.lane_age = milliseconds(200);
+  World world(options);
+  world.start(1);
+  world.start(0);
+  for (const std::size_t side : {0U, 1U}) {
+    world.add_flow({.side = side, .packet_bytes = side == 0 ? 60'000U : 1400U, .interval = side == 0 ? nanoseconds(0) : nanoseconds(milliseconds(1))});
+  }
+  const auto is_done = [&] { return world.ratchets_of(0) >= ratchets && world.take_overs_of(0) >= take_overs; };
+  world.run_until_true(std::chrono::hours(1), is_done);
+  if (!is_done() && !world.failure()) world.fail("so many rekeys do not happen within an hour");
+  if (!world.failure()) world.check_end();
+  const WorldStats stats = world.stats();
+  return {.ratchets = world.ratchets_of(0),
+          .take_overs = world.take_overs_of(0),
+          .bytes_sent = stats.bytes_delivered,
+          .packets_sent = stats.packets_sent,
+          .packets_lost = stats.packets_sent - stats.packets_delivered,
+          .simulated_s = in_seconds(world.schedule().now().time_since_epoch() - std::chrono::hours(24)),
+          .failure = world.failure()};
+}
+
+}  // namespace lt::sim
