@@ -56,6 +56,7 @@ Outages measure_outages(std::uint64_t trials, std::uint8_t lanes, nanoseconds ro
     outages.noticed_s.push_back(noticed == Instant::max() ? 1e9 : in_seconds(noticed - cut));
     outages.recovered_s.push_back(in_seconds(world.schedule().now() - back));
     if (inner_connections > 0) {
+      world.stop_flows();
       world.run_for(seconds(130));  // the longest wait between two tries is 120 s
       outages.inner_resets += inner.resets();
       const auto turns = inner.turns();

@@ -79,7 +79,7 @@ class InnerConnections {
     if (flow == inner.there) return world_.send_now(inner.back);
     ++inner.turns;
     ++inner.timer;  // answered
-    world_.schedule().after(std::chrono::milliseconds(20), [this, index] { send(index); });
+    world_.schedule().after(std::chrono::seconds(2), [this, index] { send(index); });
   }
 
   World& world_;
