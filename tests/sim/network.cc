@@ -25,9 +25,11 @@ std::size_t Network::chunk_max(const Path& path) const {
   return static_cast<std::size_t>(std::clamp(path.bytes_per_second * 0.005, 1500.0, 65536.0));
 }
 
-std::uint64_t Network::window_of(const Path& path) const {
+std::uint64_t Network::window_of(const Path& path, const Connection& connection) const {
+  const double slowest = connection.bytes_per_second > 0 ? std::min(path.bytes_per_second, connection.bytes_per_second)
+                                                         : path.bytes_per_second;
   const double seconds_of_path = std::chrono::duration<double>(round_trip()).count();
-  return static_cast<std::uint64_t>(std::clamp(2 * path.bytes_per_second * seconds_of_path, 16384.0, 4e6));
+  return static_cast<std::uint64_t>(std::clamp(2 * slowest * seconds_of_path, 16384.0, 4e6));
 }
 
 void Network::set_path(std::size_t from, bool is_up) {
@@ -190,7 +192,7 @@ void Network::pump(Id id, std::size_t from) {
   End& end = connection.ends[from];
   if (end.error != 0 || end.is_gone || !end.is_established) return;
   const Path& path = paths_[from];
-  const std::uint64_t limit = std::min({end.written, end.window_end, end.acked + window_of(path)});
+  const std::uint64_t limit = std::min({end.written, end.window_end, end.acked + window_of(path, connection)});
   while (end.sent < limit) {
     const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(limit - end.sent, chunk_max(path)));
     const bool is_last = end.wants_end && end.sent + bytes == end.written;

@@ -156,7 +156,7 @@ class Network {
   }
   [[nodiscard]] nanoseconds round_trip() const { return paths_[0].latency + paths_[1].latency; }
   [[nodiscard]] std::size_t chunk_max(const Path& path) const;
-  [[nodiscard]] std::uint64_t window_of(const Path& path) const;
+  [[nodiscard]] std::uint64_t window_of(const Path& path, const Connection& connection) const;
 
   Schedule& schedule_;
   Dice dice_;
