@@ -69,7 +69,10 @@ void LinkMachine::on_tick(Instant now) {
                                                        : "no answer: is the other site up, and its port open?", 0}, now);
   }
   if (session_ && lanes_up() > 0) session_->last_lane = now;
-  if (session_ && lanes_up() == 0 && now - session_->last_lane >= options_.times.session_kept) session_.reset();  // P-75
+  if (session_ && lanes_up() == 0 && now - session_->last_lane >= options_.times.session_kept) {  // P-75
+    close_joins();
+    session_.reset();
+  }
   plan(now);
 }
 
@@ -410,13 +413,18 @@ void LinkMachine::drop_session(GoodbyeReason reason) {
   for (const Slot& slot : session_->slots) {
     if (slot.lane) actions_.emplace_back(DoStopLane{*slot.lane, reason});
   }
+  close_joins();
+  session_.reset();
+  next_reach_ = {};
+}
+
+// Their handshakes read the terms of the session that goes.
+void LinkMachine::close_joins() {
   std::vector<ConnectionId> joining;
   for (const auto& [id, greeting] : greetings_) {
     if (greeting.joins && greeting.is_outgoing) joining.push_back(id);
   }
   for (const ConnectionId id : joining) close(id);
-  session_.reset();
-  next_reach_ = {};
 }
 
 void LinkMachine::shut_down() {

@@ -203,6 +203,7 @@ class LinkMachine : private SessionBook {
   void promote(ConnectionId id, Instant now);
   void open_session(Established& established, Instant now);
   void drop_session(GoodbyeReason reason);
+  void close_joins();
   void put_lane(ConnectionId id, Greeting& greeting, Established established, std::optional<GoodbyeReason> ends, Instant now);
   void note_replacement(const BootId& boot_id, Instant now);
   [[nodiscard]] Slot make_slot() const;

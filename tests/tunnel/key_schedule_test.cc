@@ -26,14 +26,15 @@ TEST_CASE("the exporter's context is the one an independent program builds",
   CHECK(to_hex(context.bytes()) == known["context"].get<std::string>());
 }
 
-TEST_CASE("confirm and traffic secrets are what an independent program computes",
-          "[tunnel][key_schedule][P-23][P-25]") {
+TEST_CASE("confirm, join and traffic secrets are what an independent program computes",
+          "[tunnel][key_schedule][P-23][P-25][P-64]") {
   const Json& known = lt1_vectors();
   const auto exported = bytes_of(known["ekm"]);
   const auto check = [&](const Json& expected, ByteView psk) {
     const HandshakeSecrets secrets = derive_secrets(exported, psk);
     CHECK(hex(secrets.confirm_client) == expected["confirm_c"].get<std::string>());
     CHECK(hex(secrets.confirm_server) == expected["confirm_s"].get<std::string>());
+    CHECK(hex(secrets.join) == expected["join"].get<std::string>());
     CHECK(hex(secrets.traffic_client) == expected["x0_client"].get<std::string>());
     CHECK(hex(secrets.traffic_server) == expected["x0_server"].get<std::string>());
   };

@@ -158,7 +158,8 @@ def chain_of(x):
 
 def schedule(ekm, psk):
     root = hkdf_extract(psk if psk else bytes(32), ekm)
-    names = {"confirm_c": b"c confirm", "confirm_s": b"s confirm", "x0_client": b"c traffic 0", "x0_server": b"s traffic 0"}
+    names = {"confirm_c": b"c confirm", "confirm_s": b"s confirm", "join": b"join",
+             "x0_client": b"c traffic 0", "x0_server": b"s traffic 0"}
     return {name: expand_label(root, label, 32) for name, label in names.items()}
 
 
