@@ -49,7 +49,11 @@ void Doorkeeper::remember(const IpAddress& peer) {
 }
 
 bool Doorkeeper::takes_token(const Prefix& group, Instant now) {
-  if (buckets_.size() >= sources_remembered_max) forget_full_buckets(now);
+  // Not at each arrival: while all buckets are in use, a search finds none, and a flood would pay with our time.
+  if (buckets_.size() >= sources_remembered_max && now >= next_sweep_) {
+    forget_full_buckets(now);
+    next_sweep_ = now + std::chrono::milliseconds(100);
+  }
   if (buckets_.size() >= sources_remembered_max) buckets_.erase(buckets_.begin());  // bounded, whoever comes
   Bucket& bucket = buckets_.try_emplace(group, Bucket{limits_.arrivals_burst, now}).first->second;
   const double elapsed = std::chrono::duration<double>(now - bucket.at).count();

@@ -67,6 +67,7 @@ class Doorkeeper {
   DoorLimits limits_;
   std::list<Waiting> waiting_;  // the eldest first
   std::map<Prefix, Bucket> buckets_;
+  Instant next_sweep_{};
   std::list<Prefix> peers_;     // the last first
 };
 
