@@ -17,11 +17,11 @@ struct Model {
   std::size_t opened{0};
   std::size_t pings{0};
   std::size_t updates{0};
-  bool is_in_step{true};  // the peer's key is the one that the receiver expects
 
-  void take(const SealedPiece& piece) {
+  /// @param steps  of the peer's key, when it sealed this
+  void take(const SealedPiece& piece, std::size_t steps) {
     if (end != LaneEnd::running) return;
-    if (!is_in_step) return void(end = LaneEnd::bad_record);  // P-30
+    if (steps != updates) return void(end = LaneEnd::bad_record);  // P-30
     ++opened;
     const std::vector<Byte>& text = piece.payload;
     switch (piece.type) {
@@ -62,6 +62,7 @@ void run(ByteView input) {
   Model model;
   ScriptedPort port;
   std::size_t sealed = 0;
+  std::size_t steps = 0;
   while (!choices.at_end() && sealed < 3000) {
     const auto type = static_cast<RecordType>(2 + choices.below(4));
     const Byte shape = choices.u8();
@@ -70,15 +71,17 @@ void run(ByteView input) {
     for (std::size_t times = (shape & 0x80) != 0 ? 1 + (shape & 0x7fU) * 9 : 1; times > 0; --times) {
       const SealedPiece piece = writer.seal(type, text);
       port.add_portion(piece.bytes);
-      model.take(piece);
+      model.take(piece, steps);
       ++sealed;
       if (type != RecordType::key_update) continue;
       // A peer that does not follow its own KEYUPDATE, or steps without one, is out of step from here on.
-      if ((shape & 0x0f) != 1) writer.step(); else model.is_in_step = false;
+      if ((shape & 0x0f) == 1) continue;
+      writer.step();
+      ++steps;
     }
     if ((shape & 0x70) == 0x70) {
       writer.step();
-      model.is_in_step = false;
+      ++steps;
     }
   }
   if (model.end == LaneEnd::running) model.end = LaneEnd::closed;
