@@ -80,7 +80,7 @@ bool is_stream_command(const std::string& command) {
   const auto parsed = mirror::parse_command_text(command);
   if (!parsed) return false;
   for (const mirror::Pipeline& pipeline : *parsed) {
-    for (const mirror::Stage& stage : pipeline) {
+    for (const mirror::PipelineStage& stage : pipeline) {
       const auto zfs = std::find(stage.argv.begin(), stage.argv.end(), "zfs");
       if (zfs == stage.argv.end() || zfs + 1 == stage.argv.end()) continue;
       if (*(zfs + 1) != "send" && *(zfs + 1) != "receive" && *(zfs + 1) != "recv") continue;

@@ -147,7 +147,7 @@ class Judge {
     }
     bool has_zfs = false;
     for (std::size_t i = 0; i < allowed.size(); ++i) {
-      Stage& stage = allowed[i];
+      PipelineStage& stage = allowed[i];
       if (stage.argv.front() != "zfs" && stage.argv.front() != "zpool") {
         LT_CHECK(filter(stage.argv));
         continue;
@@ -162,14 +162,14 @@ class Judge {
 
  private:
   static Result<Pipeline> without_sudo(Pipeline pipeline) {
-    for (Stage& stage : pipeline) {
+    for (PipelineStage& stage : pipeline) {
       if (stage.argv.front() == "sudo" && stage.argv.size() > 1) stage.argv.erase(stage.argv.begin());
       if (stage.argv.front() == "sudo") return refuse("a command that no rule allows", "sudo");
     }
     return pipeline;
   }
 
-  Result<std::optional<AllowedStep>> own_answer(const Stage& stage) const {
+  Result<std::optional<AllowedStep>> own_answer(const PipelineStage& stage) const {
     const Argv& argv = stage.argv;
     const auto said = [&](Answer answer) {
       if (stage.output == OutputTo::nowhere) answer.output.clear();

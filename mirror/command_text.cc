@@ -54,8 +54,8 @@ class Parser {
     return stages;
   }
 
-  Result<Stage> stage_of() {
-    Stage stage;
+  Result<PipelineStage> stage_of() {
+    PipelineStage stage;
     for (;;) {
       skip_blanks();
       if (rest_.empty() || rest_.front() == '|' || rest_.front() == ';') break;
@@ -68,7 +68,7 @@ class Parser {
   }
 
   // Redirections take hold in the order in which they stand, as in the shell.
-  bool take_redirection(Stage& stage) {
+  bool take_redirection(PipelineStage& stage) {
     const std::string_view before = rest_;
     if (take("2>&1")) {
       stage.errors = stage.output;

@@ -37,16 +37,16 @@ enum class OutputTo : std::uint8_t {
   nowhere,  // /dev/null
 };
 
-struct Stage {
+struct PipelineStage {
   Argv argv;
   OutputTo output{OutputTo::next};
   OutputTo errors{OutputTo::errors};
 
-  friend bool operator==(const Stage&, const Stage&) = default;
+  friend bool operator==(const PipelineStage&, const PipelineStage&) = default;
 };
 
 /// Stages run at once, each reading what the one before it writes.
-using Pipeline = std::vector<Stage>;
+using Pipeline = std::vector<PipelineStage>;
 /// Pipelines run one after another; the last one's last stage gives the exit status.
 using CommandText = std::vector<Pipeline>;
 

@@ -28,7 +28,7 @@ RequestHandler tree_handler(AllowRules rules, Argv program) {
     if (!is_snapshot || !may_read(rules, dataset)) return fail(Errc::rejected, "\"" + printable(argument, 120) + "\" is not a snapshot that this site's config lets the other one read");
     Argv argv = program;
     argv.emplace_back(argument);
-    return Pipeline{Stage{.argv = std::move(argv)}};
+    return Pipeline{PipelineStage{.argv = std::move(argv)}};
   };
 }
 

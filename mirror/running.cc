@@ -43,7 +43,7 @@ Result<Running> Running::start(const Pipeline& pipeline) {
   const Fd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (!nowhere.is_open()) return fail_errno(errno, "cannot open /dev/null");
   Fd stage_input = std::move(input.read);
-  for (const Stage& stage : pipeline) {
+  for (const PipelineStage& stage : pipeline) {
     LT_TRY(Ends next, make_pipe());
     LT_TRY(Child child, Child::start(stage.argv, {stage_input.get(), chosen(stage.output, next.write, errors.write, nowhere),
                                                   chosen(stage.errors, next.write, errors.write, nowhere)}));

@@ -153,6 +153,12 @@ void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, s
   now_ = now;
   const auto found = greetings_.find(id);
   if (found == greetings_.end()) return;
+  // The silent lane was heard again meanwhile: nobody has to take over.
+  const Greeting& greeting = found->second;
+  if (greeting.joins && greeting.take_over == TakeOver::abandoned && session_ && greeting.lane_index < session_->slots.size()) {
+    const Slot& slot = session_->slots[greeting.lane_index];
+    if (slot.lane && now - slot.heard < options_.times.suspect) return close(id);
+  }
   found->second.source = peer_address;
   found->second.peer = std::move(peer);
   drop_other_attempts(id);

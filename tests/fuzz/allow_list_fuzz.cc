@@ -57,7 +57,7 @@ void run(ByteView input) {
   for (const AllowedStep& step : *steps) {
     const auto* const pipeline = std::get_if<Pipeline>(&step);
     if (pipeline == nullptr) continue;
-    for (const Stage& stage : *pipeline) judge(stage.argv);
+    for (const PipelineStage& stage : *pipeline) judge(stage.argv);
   }
 }
 

@@ -28,7 +28,7 @@ std::string spell(const CommandText& command) {
   for (const Pipeline& pipeline : command) {
     if (!text.empty()) text += "; ";
     for (std::size_t i = 0; i < pipeline.size(); ++i) {
-      const Stage& stage = pipeline[i];
+      const PipelineStage& stage = pipeline[i];
       if (i > 0) text += " | ";
       for (const std::string& word : stage.argv) text += quoted(word) + " ";
       // Errors first where they follow the output to its old place.
@@ -74,7 +74,7 @@ void run(ByteView input) {
   std::size_t words = 0;
   for (const Pipeline& pipeline : *command) {
     expect(!pipeline.empty() && pipeline.size() <= stages_max, "a pipeline has at least one stage, and not too many");
-    for (const Stage& stage : pipeline) {
+    for (const PipelineStage& stage : pipeline) {
       expect(!stage.argv.empty(), "a stage has a program");
       for (const std::string& word : stage.argv) {
         words += word.size();

@@ -76,9 +76,9 @@ struct Serving {
       const std::lock_guard lock(mutex);
       events.push_back(event);
     };
-    options.services.requests["cat"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{Stage{{"cat"}}, Stage{{"cat"}}}; };
-    options.services.requests["list"] = [](std::string_view path) -> Result<Pipeline> { return Pipeline{Stage{{"ls", std::string(path)}}}; };
-    options.services.requests["sleep"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{Stage{{"sleep", "600"}}}; };
+    options.services.requests["cat"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{PipelineStage{{"cat"}}, PipelineStage{{"cat"}}}; };
+    options.services.requests["list"] = [](std::string_view path) -> Result<Pipeline> { return Pipeline{PipelineStage{{"ls", std::string(path)}}}; };
+    options.services.requests["sleep"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{PipelineStage{{"sleep", "600"}}}; };
     options.services.requests["no"] = [](std::string_view) -> Result<Pipeline> { return fail(Errc::rejected, "not today"); };
     auto agent = std::make_shared<Agent>(require(Agent::create(std::move(options))));
     thread = std::jthread([agent](std::stop_token stop) { static_cast<void>(agent->run(stop)); });

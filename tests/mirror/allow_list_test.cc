@@ -29,7 +29,7 @@ std::string line_of(const std::vector<AllowedStep>& steps) {
     } else if (std::holds_alternative<ReceiveList>(step)) {
       line += "receives";
     } else {
-      for (const Stage& stage : std::get<Pipeline>(step)) {
+      for (const PipelineStage& stage : std::get<Pipeline>(step)) {
         if (&stage != &std::get<Pipeline>(step).front()) line += " | ";
         for (const std::string& word : stage.argv) line += (&word == &stage.argv.front() ? "" : " ") + word;
       }

@@ -22,9 +22,9 @@ TEST_CASE("what Syncoid 2.1.0 writes for a receiving side is read as it means it
       " mbuffer  -q -s 128k -m 16M 2>/dev/null | lzop -dfc |  zfs receive  -s -F 'backup/office/data' 2>&1");
   REQUIRE(command.size() == 1);
   REQUIRE(command[0].size() == 3);
-  CHECK(command[0][0] == Stage{{"mbuffer", "-q", "-s", "128k", "-m", "16M"}, OutputTo::next, OutputTo::nowhere});
-  CHECK(command[0][1] == Stage{{"lzop", "-dfc"}});
-  CHECK(command[0][2] == Stage{{"zfs", "receive", "-s", "-F", "backup/office/data"}, OutputTo::next, OutputTo::next});
+  CHECK(command[0][0] == PipelineStage{{"mbuffer", "-q", "-s", "128k", "-m", "16M"}, OutputTo::next, OutputTo::nowhere});
+  CHECK(command[0][1] == PipelineStage{{"lzop", "-dfc"}});
+  CHECK(command[0][2] == PipelineStage{{"zfs", "receive", "-s", "-F", "backup/office/data"}, OutputTo::next, OutputTo::next});
 }
 
 TEST_CASE("quotes within quotes are taken apart as a shell takes them apart", "[mirror][command]") {
@@ -42,9 +42,9 @@ TEST_CASE("commands one after another are kept apart, and a last semicolon adds 
 }
 
 TEST_CASE("redirections take hold in the order in which they stand", "[mirror][command]") {
-  CHECK(parsed("x >/dev/null 2>&1")[0][0] == Stage{{"x"}, OutputTo::nowhere, OutputTo::nowhere});
-  CHECK(parsed("x 2>&1 > /dev/null")[0][0] == Stage{{"x"}, OutputTo::nowhere, OutputTo::next});
-  CHECK(parsed("x 2> /dev/null y")[0][0] == Stage{{"x", "y"}, OutputTo::next, OutputTo::nowhere});
+  CHECK(parsed("x >/dev/null 2>&1")[0][0] == PipelineStage{{"x"}, OutputTo::nowhere, OutputTo::nowhere});
+  CHECK(parsed("x 2>&1 > /dev/null")[0][0] == PipelineStage{{"x"}, OutputTo::nowhere, OutputTo::next});
+  CHECK(parsed("x 2> /dev/null y")[0][0] == PipelineStage{{"x", "y"}, OutputTo::next, OutputTo::nowhere});
 }
 
 TEST_CASE("whatever else a shell understands is refused", "[mirror][command]") {

@@ -96,8 +96,15 @@ struct Pair {
     settle();
   }
   bool is_silent{false};
+  /// The path is back: what was on its way arrives.
+  void answer_late() {
+    for (const ConnectionId id : std::exchange(late_, {})) answer(client, server, id);
+    settle();
+  }
 
  private:
+  std::vector<ConnectionId> late_;
+
   bool carry(End& from, End& to) {
     auto actions = from.machine->take_actions();
     for (LinkAction& action : actions) {
@@ -107,12 +114,15 @@ struct Pair {
   }
   void carry_out(End& from, End& to, DoConnect& wish) {
     ++from.connects;
-    if (!is_reachable) return;  // nobody answers
+    if (!is_reachable) return late_.push_back(wish.id);  // nobody answers
+    answer(from, to, wish.id);
+  }
+  void answer(End& from, End& to, ConnectionId connect) const {
     const auto id = to.machine->on_accept(*IpAddress::parse("198.51.100.2"), "198.51.100.2:1", now);
-    if (!id) return from.machine->on_connect_failed(wish.id, "server", Error{Errc::closed, "refused", 0}, now);
-    from.far[wish.id] = *id;
-    to.far[*id] = wish.id;
-    from.machine->on_connected(wish.id, *IpAddress::parse("198.51.100.1"), "198.51.100.1:5198", now);
+    if (!id) return from.machine->on_connect_failed(connect, "server", Error{Errc::closed, "refused", 0}, now);
+    from.far[connect] = *id;
+    to.far[*id] = connect;
+    from.machine->on_connected(connect, *IpAddress::parse("198.51.100.1"), "198.51.100.1:5198", now);
   }
   void carry_out(End& from, End& to, DoSend& wish) const {
     if (is_reachable && from.far.contains(wish.id)) to.machine->on_bytes(from.far.at(wish.id), wish.bytes, now);
@@ -332,6 +342,24 @@ TEST_CASE("a silent lane is joined anew while the old one may still come back", 
   CHECK(pair.client.machine->lane_at(0) != old);
   CHECK(pair.client.count(LinkEventKind::session_up) == 1);
   CHECK(pair.server.lanes.rbegin()->second.established.take_over == TakeOver::abandoned);
+}
+
+TEST_CASE("a silent lane that is heard again keeps its connection", "[tunnel][join][P-70]") {
+  Pair pair(1);
+  pair.tick();
+  pair.pass(1s);
+  const ConnectionId old = *pair.client.machine->lane_at(0);
+  pair.is_silent = true;
+  pair.is_reachable = false;
+  pair.pass(3500ms);
+  CHECK(pair.client.connects > 1);  // fresh ones are on their way
+  pair.is_silent = false;
+  pair.hear(pair.client);
+  pair.is_reachable = true;
+  pair.answer_late();
+  pair.pass(1s);
+  CHECK(pair.client.machine->lane_at(0) == old);
+  CHECK(pair.client.count(LinkEventKind::lane_up) == 0);
 }
 
 TEST_CASE("one lane of several is brought back, the others carry on", "[tunnel][join][P-51][P-70]") {
