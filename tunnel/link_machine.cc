@@ -342,9 +342,12 @@ void LinkMachine::promote(ConnectionId id, Instant now) {
     const auto ends = established.take_over == TakeOver::graceful ? std::optional(GoodbyeReason::moved) : std::nullopt;
     return put_lane(id, greeting, std::move(established), ends, now);
   }
+  // A GO that was long on its way: its client has begun anew meanwhile, and that session stands.
+  if (session_ && !is_client() && id < session_->opened_by) return close(id);
   if (session_ && !is_client()) note_replacement(established.peer_boot_id, now);
   if (session_) drop_session(GoodbyeReason::replaced);  // P-22: GO of the new one is here
   open_session(established, now);
+  session_->opened_by = id;
   put_lane(id, greeting, std::move(established), GoodbyeReason::replaced, now);
 }
 

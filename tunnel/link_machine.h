@@ -168,6 +168,7 @@ class LinkMachine : private SessionBook {
     SessionId id{};
     SessionTerms terms;
     BootId boot_id{};
+    ConnectionId opened_by{0};  // connections that came before are of an earlier time
     std::vector<Slot> slots;
     Instant last_lane{};      // when it last had one
     std::deque<Instant> joins;

@@ -74,7 +74,10 @@ Rekeys measure_rekeys(std::uint64_t ratchets, std::uint64_t take_overs) {
     options.ratchet.blocks_max = 2 * tunnel::record_limit_max / 16 + 16;
     options.ratchet.key_updates_max = 1'000'000;
   }
-  if (take_overs > 0) options.times.lane_age = milliseconds(200);
+  if (take_overs > 0) {
+    options.times.lane_age = milliseconds(200);
+    options.bytes_per_second = 12.5e6;  // a session takes 8 lanes a second: this is already minutes of full rate
+  }
   World world(options);
   world.start(1);
   world.start(0);

@@ -164,6 +164,21 @@ bool Network::is_readable(Id id, std::size_t side) const {
   return end.inbox.size() > end.inbox_read || end.has_end || end.error != 0;
 }
 
+// What nobody holds and nobody waits for needs no memory.
+void Network::bury(Id id) {
+  auto& ends = connections_[id]->ends;
+  const auto is_done = [](const End& end) {
+    return !end.is_held && (end.is_gone || end.error != 0 || !end.is_established || end.acked > end.written);
+  };
+  if (!is_done(ends[0]) || !is_done(ends[1])) return;
+  for (End& end : ends) {
+    end.is_gone = true;
+    std::vector<Byte>().swap(end.inbox);
+    std::vector<Byte>().swap(end.outbox);
+    end.inbox_read = end.outbox_gone = 0;
+  }
+}
+
 void Network::shut(Id id, std::size_t side) {
   End& end = connections_[id]->ends[side];
   if (end.error != 0 || end.wants_end) return;
@@ -177,7 +192,7 @@ void Network::close(Id id, std::size_t side) {
   if (!end.is_held) return;
   end.is_held = false;
   end.watcher = nullptr;
-  if (!end.is_established || end.error != 0) return;
+  if (!end.is_established || end.error != 0) return bury(id);
   if (end.inbox.size() > end.inbox_read) {  // what nobody has read makes the kernel send a reset
     end.is_gone = true;
     return send_reset(id, 1 - side);
@@ -324,6 +339,7 @@ void Network::on_acknowledged(Id id, std::size_t at, std::uint64_t received, std
       end.outbox_gone = 0;
     }
     notify(end);
+    bury(id);
   }
   if (has_gap && end.recover <= end.acked) {
     end.recover = end.sent;

@@ -150,6 +150,7 @@ class Network {
   void arm(Id id, std::size_t side);
   void on_timer(Id id, std::size_t side, std::uint64_t timer);
   void send_reset(Id id, std::size_t to);
+  void bury(Id id);
   void break_end(Id id, std::size_t side, int error);
   void notify(End& end) {
     if (end.watcher != nullptr) end.watcher->on_socket();

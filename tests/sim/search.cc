@@ -162,6 +162,20 @@ void flap(World& world, Dice& dice) {
   world.schedule().after(milliseconds(100) * times, [w] { w->set_paths(true); });
 }
 
+// A client that is killed and started again, over and over, on a path that loses much: what the last one has said comes
+// when the next one is there already.
+void restart_over_and_over(World& world, Dice& dice) {
+  world.note_fault();
+  world.say("the client is restarted over and over");
+  for (const std::size_t side : {0U, 1U}) world.network().path(side).loss = 0.2;
+  for (std::uint64_t i = dice.between(5, 40); i > 0 && !world.failure(); --i) {
+    world.kill(0);
+    world.start(0);
+    // A session takes four round trips, and its first joins as many again.
+    world.run_for(world.options().round_trip * dice.between(4, 12) + dice.between(nanoseconds(0), milliseconds(50)));
+  }
+}
+
 void live_through(World& world, Dice& dice) {
   world.start(dice.between(0, 1));
   world.run_for(log_uniform(dice, milliseconds(1), seconds(20)));
@@ -178,6 +192,8 @@ void live_through(World& world, Dice& dice) {
     }
     world.run_for(log_uniform(dice, milliseconds(1), seconds(dice.chance(0.3) ? 20 : 3)));
   }
+  Dice restarts(world.options().seed * 2654435761U);  // apart, so that it changes no other draw
+  if (restarts.chance(0.1)) restart_over_and_over(world, restarts);
   if (world.failure()) return;
   // What was planned to end later does so; the rest ends now, and then it is quiet.
   world.run_until_true(seconds(80), [&] { return world.schedule().now() >= world.faults_end(); });
