@@ -129,7 +129,7 @@ int Network::send(Id id, std::size_t side, ByteView bytes) {
   End& end = connections_[id]->ends[side];
   if (end.error != 0) return -end.error;
   if (end.wants_end) return -EPIPE;
-  const std::size_t room = send_room - end.written - end.acked;
+  const std::size_t room = send_room - (end.written - end.acked);
   const std::size_t count = std::min(room, bytes.size());
   if (count == 0) return -EAGAIN;
   end.outbox.insert(end.outbox.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));

@@ -217,6 +217,18 @@ TEST_CASE("R15: both ends may be started in any order, 0 to 300 s apart", "[sim]
   CHECK_FALSE(world.failure());
 }
 
+TEST_CASE("R17: ratchets each MiB, and take-overs as fast as they are allowed, cost not one packet at full rate", "[sim]") {
+  const Rekeys ratchets = measure_rekeys(60, 0);
+  INFO(ratchets.failure.value_or(""));
+  CHECK_FALSE(ratchets.failure);
+  CHECK(ratchets.packets_lost == 0);
+  CHECK(static_cast<double>(ratchets.bytes_sent) < 1.1e6 * static_cast<double>(ratchets.ratchets + 40));
+  const Rekeys take_overs = measure_rekeys(0, 20);
+  INFO(take_overs.failure.value_or(""));
+  CHECK_FALSE(take_overs.failure);
+  CHECK(take_overs.packets_lost == 0);
+}
+
 TEST_CASE("R18: the two ends' clocks have nothing to do with each other, and are years apart", "[sim]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     Pair world({.seed = seed});
