@@ -76,7 +76,7 @@ Daemon::Daemon(const DaemonOptions& options, Schedule& schedule, Network& networ
 
 // The kernel closes its sockets. A listening one is closed, too.
 Daemon::~Daemon() {
-  if (options_.side == 1 && !is_stopping_) network_.stop_listening();
+  if (options_.side == 1) network_.stop_listening();
   link_->kill();
   for (Lane& lane : lanes_) {
     lane.outbound_thread->kill();
