@@ -253,15 +253,20 @@ TEST_CASE("a connection that is cut, stalled or altered is replaced, and packets
 
 TEST_CASE("a client finds its server again after a restart", "[tunnel][link][P-51]") {
   std::uint16_t port = 0;
-  auto server = std::make_unique<RunningLink>(listening());
+  // A busy machine needs its time to hear the GOODBYE before the connection is closed.
+  const auto patient = [](LinkOptions options) {
+    options.times.lane.patience = seconds(2);
+    return options;
+  };
+  auto server = std::make_unique<RunningLink>(patient(listening()));
   port = server->link->listen_port();
-  RunningLink client(connecting(port));
+  RunningLink client(patient(connecting(port)));
   client.wait_for(Kind::session_up);
   for (int i = 0; i < 3; ++i) {
     const std::size_t seen = client.event_count();
     server.reset();
     CHECK(has(client.wait_for(Kind::lane_ended, seen).event.detail, "peer_goodbye: reason 1"));
-    LinkOptions again = listening();
+    LinkOptions again = patient(listening());
     again.listen->port = port;
     server = std::make_unique<RunningLink>(std::move(again));
     client.wait_for(Kind::session_up, seen);
