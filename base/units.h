@@ -40,9 +40,11 @@ constexpr Bytes operator""_MiB(unsigned long long value) { return {value << 20};
   return Nanoseconds((bytes.value * 8'000'000'000ULL + rate.value - 1) / rate.value);
 }
 
-/// The mean rate of `bytes` over `time`. @pre time > 0
+/// The mean rate of `bytes` over `time`; one that no number holds is the largest that is. @pre time > 0
 [[nodiscard]] constexpr BitsPerSecond operator/(Bytes bytes, Nanoseconds time) {
-  return {static_cast<std::uint64_t>(static_cast<double>(bytes.value) * 8e9 / static_cast<double>(time.count()))};
+  constexpr double too_large = 18446744073709551616.0;  // 2^64
+  const double rate = static_cast<double>(bytes.value) * 8e9 / static_cast<double>(time.count());
+  return {rate < too_large ? static_cast<std::uint64_t>(rate) : ~std::uint64_t{0}};
 }
 
 }  // namespace lt

@@ -1,6 +1,7 @@
 # linktune_fuzz(NAME SOURCES ... USES ... [MAX_BYTES n])
 #
 # One libFuzzer program, NAME_fuzz. Its test runs it over its seeds in tests/fuzz/corpus/NAME, then for a few seconds
+# (-seed=1, so that it is the same each time; searching is for ./run fuzz)
 # from there; `./run fuzz TIME` runs it longer.
 include_guard(GLOBAL)
 include(linktune_target)
@@ -25,7 +26,7 @@ function(linktune_fuzz name)
   set(found ${PROJECT_BINARY_DIR}/short/${name})  # what this test finds beyond the seeds; emptied before each run
   file(MAKE_DIRECTORY ${found} ${PROJECT_BINARY_DIR}/broken)
   add_test(NAME "fuzz: ${name}"
-           COMMAND ${name}_fuzz -max_total_time=${LINKTUNE_FUZZ_SECONDS} -max_len=${arg_MAX_BYTES} -timeout=60
+           COMMAND ${name}_fuzz -seed=1 -max_total_time=${LINKTUNE_FUZZ_SECONDS} -max_len=${arg_MAX_BYTES} -timeout=60
                    -rss_limit_mb=2048 -verbosity=0 -print_funcs=0 -print_final_stats=1 -artifact_prefix=${PROJECT_BINARY_DIR}/broken/${name}-
                    ${found} ${seeds})
   set_tests_properties("fuzz: ${name}" PROPERTIES LABELS fuzz TIMEOUT 120)
