@@ -39,7 +39,7 @@ TEST_CASE("bytes over a time are a rate", "[base][units]") {
   CHECK(125'000'000_B / Nanoseconds(1'000'000'000) == BitsPerSecond{1'000'000'000});
   CHECK((1500_B / Nanoseconds(12'000)).value == 1'000'000'000);
   CHECK(Bytes{~std::uint64_t{0}} / Nanoseconds(1) == BitsPerSecond{~std::uint64_t{0}});
-  CHECK(Bytes{2'305'843'008} / Nanoseconds(1) == BitsPerSecond{18'446'744'064'000'000'000});
+  CHECK(Bytes{2'305'843'008} / Nanoseconds(1) == BitsPerSecond{18'446'744'064'000'000'000ULL});
   CHECK(Bytes{2'305'843'010} / Nanoseconds(1) == BitsPerSecond{~std::uint64_t{0}});
 }
 
