@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/pipe.h"
 #include "base/text.h"
 
 namespace lt {
@@ -67,17 +68,6 @@ Result<pid_t> spawn(const Launch& launch, const Streams& streams) {
   if (pid < 0) return fail_errno(errno, "cannot start " + launch.path);
   if (pid == 0) become(launch, streams, parent);
   return pid;
-}
-
-struct Pipe {
-  Fd read_end;
-  Fd write_end;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 // write() to a pipe whose reader may be gone: EPIPE, and no SIGPIPE for this program.

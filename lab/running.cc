@@ -11,6 +11,7 @@
 #include <chrono>
 
 #include "base/defer.h"
+#include "base/pipe.h"
 #include "base/text.h"
 #include "lab/carrier.h"
 #include "lab/control.h"
@@ -26,17 +27,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds ready_patience{10'000};
 constexpr std::string_view ready_word = "ok";
-
-struct Pipe {
-  Fd read_end;
-  Fd write_end;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 // In a child of a child: nobody's, of no terminal. Only async-signal-safe calls from here to exec.
 [[noreturn]] void become_emulator(char* const* argv, int log, int ready) {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/socket_address.h"
 
 namespace lt::mirror {
 
@@ -22,33 +23,6 @@ constexpr int backlog = 64;
 // Pinned, so that it is alike on every machine. The only loss inside the tunnel is the end of the tun
 // device's queue, which a pause of the outer connection fills: bbr goes on, cubic gives up its rate.
 constexpr std::array<std::string_view, 2> inner_congestion_controls{"bbr", "cubic"};
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length{0};
-
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-Address address_of(const IpAddress& ip, std::uint16_t port) {
-  Address address;
-  if (ip.family == Family::v4) {
-    sockaddr_in raw{};
-    raw.sin_family = AF_INET;
-    raw.sin_port = htons(port);
-    std::memcpy(&raw.sin_addr, ip.bytes.data(), 4);
-    std::memcpy(&address.storage, &raw, sizeof raw);
-    address.length = sizeof raw;
-  } else {
-    sockaddr_in6 raw{};
-    raw.sin6_family = AF_INET6;
-    raw.sin6_port = htons(port);
-    std::memcpy(&raw.sin6_addr, ip.bytes.data(), 16);
-    std::memcpy(&address.storage, &raw, sizeof raw);
-    address.length = sizeof raw;
-  }
-  return address;
-}
 
 Result<Fd> make_socket(Family family) {
   Fd socket(::socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -152,10 +126,10 @@ Result<Fd> begin_connecting(const IpAddress& own, const IpAddress& peer, std::ui
                             const std::string& device) {
   LT_TRY(Fd socket, make_socket(peer.family));
   LT_CHECK(prepare_socket(socket.get(), device));
-  const Address from = address_of(own, 0);
-  const Address to = address_of(peer, port);
-  if (::bind(socket.get(), from.get(), from.length) != 0) return fail_errno(errno, "the address " + own.text() + " is not there");
-  if (::connect(socket.get(), to.get(), to.length) != 0 && errno != EINPROGRESS) {
+  const SocketAddress from = SocketAddress::of(own, 0);
+  const SocketAddress to = SocketAddress::of(peer, port);
+  if (::bind(socket.get(), from.raw(), from.length) != 0) return fail_errno(errno, "the address " + own.text() + " is not there");
+  if (::connect(socket.get(), to.raw(), to.length) != 0 && errno != EINPROGRESS) {
     return fail_errno(errno, "cannot reach the agent at " + Endpoint{peer.text(), port}.text());
   }
   return socket;
@@ -167,9 +141,9 @@ Result<Fd> listen_on(const IpAddress& own, std::uint16_t port) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   ::setsockopt(socket.get(), own.family == Family::v4 ? IPPROTO_IP : IPPROTO_IPV6,
                own.family == Family::v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof on);
-  const Address at = address_of(own, port);
+  const SocketAddress at = SocketAddress::of(own, port);
   const std::string name = Endpoint{own.text(), port}.text();
-  if (::bind(socket.get(), at.get(), at.length) != 0) return fail_errno(errno, "cannot bind " + name);
+  if (::bind(socket.get(), at.raw(), at.length) != 0) return fail_errno(errno, "cannot bind " + name);
   if (::listen(socket.get(), backlog) != 0) return fail_errno(errno, "cannot listen on " + name);
   return socket;
 }

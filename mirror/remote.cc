@@ -13,6 +13,7 @@
 #include <csignal>
 #include <thread>
 
+#include "base/pipe.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "mirror/command_text.h"
@@ -410,14 +411,9 @@ Result<RemoteReport> run_remote(const RemoteOptions& options, const RemoteReques
 
 Result<RemoteOutput> ask_remote(const RemoteOptions& options, const RemoteRequest& request, std::string_view input,
                                 std::size_t bytes_max, std::stop_token stop) {
-  struct Ends {
-    Fd read, write;
-  };
-  std::array<Ends, 3> ends;
-  for (Ends& each : ends) {
-    int raw[2];
-    if (::pipe2(raw, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-    each = {Fd(raw[0]), Fd(raw[1])};
+  std::array<Pipe, 3> ends;
+  for (Pipe& each : ends) {
+    LT_TRY(each, make_pipe());
   }
   RemoteOutput output;
   std::stop_source own_stop;
@@ -429,11 +425,11 @@ Result<RemoteOutput> ask_remote(const RemoteOptions& options, const RemoteReques
     ::pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
     std::size_t at = 0;
     while (at < input.size()) {
-      const ssize_t count = ::write(ends[0].write.get(), input.data() + at, input.size() - at);
+      const ssize_t count = ::write(ends[0].write_end.get(), input.data() + at, input.size() - at);
       if (count < 0 && errno != EINTR) break;
       if (count > 0) at += static_cast<std::size_t>(count);
     }
-    ends[0].write.reset();
+    ends[0].write_end.reset();
   });
   const auto collect = [&](Fd& fd, std::string& text) {
     std::array<char, 4096> bytes;
@@ -444,12 +440,12 @@ Result<RemoteOutput> ask_remote(const RemoteOptions& options, const RemoteReques
       if (text.size() >= bytes_max) own_stop.request_stop();
     }
   };
-  std::jthread reader([&] { collect(ends[1].read, output.out); });
-  std::jthread error_reader([&] { collect(ends[2].read, output.errors); });
-  const auto report = run_remote(options, request, {ends[0].read.get(), ends[1].write.get(), ends[2].write.get()}, own_stop.get_token());
-  ends[0].read.reset();
-  ends[1].write.reset();
-  ends[2].write.reset();
+  std::jthread reader([&] { collect(ends[1].read_end, output.out); });
+  std::jthread error_reader([&] { collect(ends[2].read_end, output.errors); });
+  const auto report = run_remote(options, request, {ends[0].read_end.get(), ends[1].write_end.get(), ends[2].write_end.get()}, own_stop.get_token());
+  ends[0].read_end.reset();
+  ends[1].write_end.reset();
+  ends[2].write_end.reset();
   feeder.join();
   reader.join();
   error_reader.join();

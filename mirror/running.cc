@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include "base/pipe.h"
 
 namespace lt::mirror {
 
@@ -13,16 +14,10 @@ namespace {
 // Fewer turns for a stream; the kernel gives less where a user's limit says so.
 constexpr int pipe_bytes = 1 << 20;
 
-struct Ends {
-  Fd read;
-  Fd write;
-};
-
-Result<Ends> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  ::fcntl(ends[1], F_SETPIPE_SZ, pipe_bytes);
-  return Ends{Fd(ends[0]), Fd(ends[1])};
+Result<Pipe> make_wide_pipe() {
+  LT_TRY(Pipe pipe, make_pipe());
+  ::fcntl(pipe.write_end.get(), F_SETPIPE_SZ, pipe_bytes);
+  return pipe;
 }
 
 int chosen(OutputTo to, const Fd& next, const Fd& errors, const Fd& nowhere) {
@@ -38,23 +33,23 @@ int chosen(OutputTo to, const Fd& next, const Fd& errors, const Fd& nowhere) {
 
 Result<Running> Running::start(const Pipeline& pipeline) {
   Running running;
-  LT_TRY(Ends input, make_pipe());
-  LT_TRY(Ends errors, make_pipe());
+  LT_TRY(Pipe input, make_wide_pipe());
+  LT_TRY(Pipe errors, make_wide_pipe());
   const Fd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (!nowhere.is_open()) return fail_errno(errno, "cannot open /dev/null");
-  Fd stage_input = std::move(input.read);
+  Fd stage_input = std::move(input.read_end);
   for (const PipelineStage& stage : pipeline) {
-    LT_TRY(Ends next, make_pipe());
-    LT_TRY(Child child, Child::start(stage.argv, {stage_input.get(), chosen(stage.output, next.write, errors.write, nowhere),
-                                                  chosen(stage.errors, next.write, errors.write, nowhere)}));
+    LT_TRY(Pipe next, make_wide_pipe());
+    LT_TRY(Child child, Child::start(stage.argv, {stage_input.get(), chosen(stage.output, next.write_end, errors.write_end, nowhere),
+                                                  chosen(stage.errors, next.write_end, errors.write_end, nowhere)}));
     Fd end(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
     if (!end.is_open()) return fail_errno(errno, "cannot watch a child");
     running.members_.push_back({std::move(child), std::move(end)});
-    stage_input = std::move(next.read);
+    stage_input = std::move(next.read_end);
   }
-  running.input_ = std::move(input.write);
+  running.input_ = std::move(input.write_end);
   running.output_ = std::move(stage_input);
-  running.errors_ = std::move(errors.read);
+  running.errors_ = std::move(errors.read_end);
   for (const Fd* const fd : {&running.input_, &running.output_, &running.errors_}) LT_CHECK(set_nonblocking(fd->get(), true));
   return running;
 }

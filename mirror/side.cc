@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/pipe.h"
 #include "base/text.h"
 
 namespace lt::mirror {
@@ -18,17 +19,6 @@ namespace {
 constexpr std::size_t piece_bytes = 256 << 10;
 constexpr std::size_t words_bytes_max = 64 << 10;
 constexpr std::size_t captured_bytes_max = 256 << 20;  // a listing of a million snapshots
-
-struct Pipe {
-  Fd read_end;
-  Fd write_end;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 // Takes in what is written to a pipe until it is closed; keeps the first bytes.
 class Collector {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/pipe.h"
 #include "base/text.h"
 
 namespace lt::mirror {
@@ -54,8 +55,6 @@ Status TreeSession::close() { return inner_->close(); }
 
 Result<TreeSession> TreeSession::open(Side& side, const std::string& snapshot, const Digest& nonce) {
   int questions[2];
-  int answers[2];
-  int errors[2];
   auto inner = std::make_unique<Inner>();
   inner->snapshot = snapshot;
   inner->where = side.where();
@@ -63,13 +62,11 @@ Result<TreeSession> TreeSession::open(Side& side, const std::string& snapshot, c
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, questions) != 0) return fail_errno(errno, "cannot make a socket");
   inner->to_server = Fd(questions[0]);
   Fd server_in(questions[1]);
-  if (::pipe2(answers, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  inner->from_server = Fd(answers[0]);
-  Fd server_out(answers[1]);
-  if (::pipe2(errors, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  Fd words_out(errors[1]);
+  LT_TRY(Pipe answers, make_pipe());
+  inner->from_server = std::move(answers.read_end);
+  LT_TRY(Pipe errors, make_pipe());
   Inner* const own = inner.get();
-  inner->reader = std::jthread([own, fd = Fd(errors[0])] {
+  inner->reader = std::jthread([own, fd = std::move(errors.read_end)] {
     std::array<char, 4096> piece;
     while (true) {
       const auto count = ::read(fd.get(), piece.data(), piece.size());
@@ -78,7 +75,7 @@ Result<TreeSession> TreeSession::open(Side& side, const std::string& snapshot, c
       if (own->words.size() < 65536) own->words.append(piece.data(), static_cast<std::size_t>(count));
     }
   });
-  inner->running = std::jthread([own, &side, snapshot, in = std::move(server_in), out = std::move(server_out), err = std::move(words_out)]() mutable {
+  inner->running = std::jthread([own, &side, snapshot, in = std::move(server_in), out = std::move(answers.write_end), err = std::move(errors.write_end)]() mutable {
     own->status = side.serve_tree(snapshot, {in.get(), out.get(), err.get()});
     in.reset();
     out.reset();

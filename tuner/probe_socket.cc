@@ -7,39 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/socket_address.h"
 #include "base/text.h"
 #include "tuner/probe_host.h"
 
 namespace lt::tuner {
 
 namespace {
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length{0};
-
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
-  SocketAddress result;
-  if (address.family == Family::v4) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, address.bytes.data(), 4);
-    std::memcpy(&result.storage, &v4, sizeof v4);
-    result.length = sizeof v4;
-  } else {
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
-    std::memcpy(&result.storage, &v6, sizeof v6);
-    result.length = sizeof v6;
-  }
-  return result;
-}
 
 std::uint16_t local_port(int fd) {
   sockaddr_storage storage{};
@@ -58,8 +32,8 @@ Result<Fd> open_socket(const IpAddress& address, int type) {
 }
 
 Status bind_to(int fd, const IpAddress& address, std::uint16_t port) {
-  const SocketAddress local = socket_address(address, port);
-  if (::bind(fd, local.get(), local.length) == 0) return {};
+  const SocketAddress local = SocketAddress::of(address, port);
+  if (::bind(fd, local.raw(), local.length) == 0) return {};
   const int reason = errno;
   if (reason == EADDRNOTAVAIL)
     return fail(Errc::not_found, "no interface here has the address " + address.text());
@@ -118,9 +92,9 @@ Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
   LT_CHECK(set_congestion(fd.get(), congestion));
   if (source) LT_CHECK(bind_to(fd.get(), *source, 0));
   LT_CHECK(set_nonblocking(fd.get(), true));
-  const SocketAddress remote = socket_address(address, port);
+  const SocketAddress remote = SocketAddress::of(address, port);
   const std::string what = "cannot connect to " + address.text() + " port " + std::to_string(port);
-  if (::connect(fd.get(), remote.get(), remote.length) != 0) {
+  if (::connect(fd.get(), remote.raw(), remote.length) != 0) {
     if (errno != EINPROGRESS) return fail_errno(errno, what);
     if (!wait_for(fd.get(), POLLOUT, deadline)) return fail(Errc::timed_out, what + ": no answer");
     int outcome = 0;
@@ -136,8 +110,8 @@ Result<Fd> connect_udp(const IpAddress& address, std::uint16_t port,
                        const std::optional<IpAddress>& source) {
   LT_TRY(Fd fd, open_socket(address, SOCK_DGRAM));
   if (source) LT_CHECK(bind_to(fd.get(), *source, 0));
-  const SocketAddress remote = socket_address(address, port);
-  if (::connect(fd.get(), remote.get(), remote.length) != 0) {
+  const SocketAddress remote = SocketAddress::of(address, port);
+  if (::connect(fd.get(), remote.raw(), remote.length) != 0) {
     return fail_errno(errno, "cannot reach " + address.text());
   }
   return fd;

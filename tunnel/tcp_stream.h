@@ -15,22 +15,11 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "base/result.h"
+#include "base/socket_address.h"
 #include "base/units.h"
 #include "tunnel/queue_governor.h"
 
 namespace lt::tunnel {
-
-/// An address as the socket calls take it.
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length{0};
-
-  [[nodiscard]] static SocketAddress of(const IpAddress& address, std::uint16_t port);
-  [[nodiscard]] const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  [[nodiscard]] IpAddress address() const;  // an IPv4 address mapped into IPv6 is given as IPv4
-  [[nodiscard]] std::uint16_t port() const;
-  [[nodiscard]] std::string text() const;
-};
 
 struct StreamOptions {
   std::string congestion_control;  // TCP_CONGESTION; empty: the system's default
