@@ -2,8 +2,10 @@
 // the same bytes.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "tuner/decision.h"
 #include "tuner/doubt.h"
 #include "tuner/sweep.h"
 #include "tuner/verdict.h"
@@ -16,6 +18,7 @@ struct Report {
   SweepResult result;
   Verdict verdict;
   std::vector<Doubt> doubts;
+  std::optional<Decision> decision;  // of a staged sweep
 };
 
 /// Judges a result and gathers the doubts.

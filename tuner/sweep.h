@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "tuner/bench.h"
 #include "tuner/journal.h"
+#include "tuner/stage.h"
 
 namespace lt::tuner {
 
@@ -68,7 +69,8 @@ class Progress {
 
 struct SweepResult {
   SweepHeader header;
-  std::vector<Unit> units;  // of complete blocks
+  std::vector<Block> blocks;  // complete ones: stage, round and epoch of each; a unit names its block
+  std::vector<Unit> units;    // of complete blocks
   std::size_t blocks_done{0};
   Objective objective{Objective::slower_way};
   std::string journal_path;

@@ -33,12 +33,12 @@ std::string fresh_path(const std::string& name) {
   return path;
 }
 
-struct Stage {
+struct Scene {
   ManualClock clock;
   Progress silent;
   SweepOptions options;
 
-  Stage() {
+  Scene() {
     options.arms = some_arms();
     options.seed = 42;
     options.blocks = 4;
@@ -63,7 +63,7 @@ std::size_t place(const Verdict& verdict, const SweepHeader& header, const std::
 
 TEST_CASE("a sweep starts every arm once a block, in the seeded order, and takes each down",
           "[tuner][sweep]") {
-  Stage stage;
+  Scene stage;
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   const auto result = stage.run(bench);
   REQUIRE(result);
@@ -81,7 +81,7 @@ TEST_CASE("a sweep starts every arm once a block, in the seeded order, and takes
 
 TEST_CASE("the same seed gives the same order, another seed another", "[tuner][sweep]") {
   const auto starts_of = [](std::uint64_t seed) {
-    Stage stage;
+    Scene stage;
     stage.options.seed = seed;
     SimulatedBench bench({.rates = some_rates}, stage.clock);
     REQUIRE(stage.run(bench));
@@ -93,7 +93,7 @@ TEST_CASE("the same seed gives the same order, another seed another", "[tuner][s
 
 TEST_CASE("arms are ranked by the median of the slower way, the bare line apart",
           "[tuner][sweep][verdict]") {
-  Stage stage;
+  Scene stage;
   SimulatedBench bench({.rates = some_rates, .start_deviation = 0.02}, stage.clock);
   const auto result = stage.run(bench);
   REQUIRE(result);
@@ -116,7 +116,7 @@ TEST_CASE("equal arms are not told apart, whatever the drift", "[tuner][sweep][v
   int behind = 0;
   constexpr int sweeps = 200;
   for (int i = 0; i < sweeps; ++i) {
-    Stage stage;
+    Scene stage;
     stage.options.seed = static_cast<std::uint64_t>(i);
     stage.options.blocks = 6;
     SimulatedBench bench({.seed = static_cast<std::uint64_t>(1000 + i),
@@ -140,7 +140,7 @@ TEST_CASE("equal arms are not told apart, whatever the drift", "[tuner][sweep][v
 }
 
 TEST_CASE("one block gives a ranking without any claim", "[tuner][sweep][verdict]") {
-  Stage stage;
+  Scene stage;
   stage.options.blocks = 1;
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   const auto result = stage.run(bench);
@@ -154,7 +154,7 @@ TEST_CASE("one block gives a ranking without any claim", "[tuner][sweep][verdict
 TEST_CASE("an arm that fails counts as failed, cannot win, and the sweep goes on",
           "[tuner][sweep]") {
   for (const Kind kind : {Kind::arm_start, Kind::arm_measure}) {
-    Stage stage;
+    Scene stage;
     bool has_failed = false;
     SimulatedBench bench({.rates = some_rates,
                           .fault =
@@ -183,7 +183,7 @@ TEST_CASE("an arm that fails counts as failed, cannot win, and the sweep goes on
 TEST_CASE("a failure of the bench is tried once more and not counted against the arm",
           "[tuner][sweep]") {
   for (const Kind kind : {Kind::bench_start, Kind::bench_measure, Kind::bench_dismantle}) {
-    Stage stage;
+    Scene stage;
     SimulatedBench bench(
         {.rates = some_rates,
          .fault = [&](std::size_t unit, const Arm&) { return only(unit, 5, kind); }},
@@ -205,7 +205,7 @@ TEST_CASE("a failure of the bench is tried once more and not counted against the
 }
 
 TEST_CASE("a bench that keeps failing stops the sweep, which says how to go on", "[tuner][sweep]") {
-  Stage stage;
+  Scene stage;
   stage.options.journal_path = fresh_path("sweep_broken.jsonl");
   SimulatedBench bench(
       {.rates = some_rates,
@@ -223,7 +223,7 @@ TEST_CASE("a bench that keeps failing stops the sweep, which says how to go on",
 
 TEST_CASE("a stop request undoes the unit under way, and the sweep says how to go on",
           "[tuner][sweep]") {
-  Stage stage;
+  Scene stage;
   stage.options.journal_path = fresh_path("sweep_stopped.jsonl");
   std::stop_source stop;
   stage.options.stop = stop.get_token();
@@ -254,7 +254,7 @@ TEST_CASE("killed anywhere and resumed, a sweep ends in the same report",
   std::string expected;
   std::string journal;
   {
-    Stage stage;
+    Scene stage;
     stage.options.journal_path = whole_path;
     SimulatedBench bench(bench_options(), stage.clock);
     const auto result = stage.run(bench);
@@ -270,7 +270,7 @@ TEST_CASE("killed anywhere and resumed, a sweep ends in the same report",
     REQUIRE(write_file(whole_path, journal.substr(0, length), 0600));
     const auto kept = read_journal(whole_path);
     REQUIRE(kept);
-    Stage stage;
+    Scene stage;
     stage.options.journal_path = whole_path;
     stage.options.resume = true;
     stage.options.arms.clear();  // all comes from the journal
@@ -289,7 +289,7 @@ TEST_CASE("killed anywhere and resumed, a sweep ends in the same report",
 }
 
 TEST_CASE("a sweep is not resumed with another kernel or version", "[tuner][sweep][journal]") {
-  Stage stage;
+  Scene stage;
   stage.options.journal_path = fresh_path("sweep_facts.jsonl");
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   REQUIRE(stage.run(bench));
@@ -302,7 +302,7 @@ TEST_CASE("a sweep is not resumed with another kernel or version", "[tuner][swee
 }
 
 TEST_CASE("no block begins that would not end within the budget", "[tuner][sweep]") {
-  Stage stage;
+  Scene stage;
   // One unit takes 3 s to start, 13 s to measure, 1 s to end; a block of four 68 s.
   stage.options.blocks = 100;
   stage.options.budget = 300s;
@@ -312,7 +312,7 @@ TEST_CASE("no block begins that would not end within the budget", "[tuner][sweep
   CHECK(result->is_out_of_time);
   CHECK(result->blocks_done == 4);
 
-  Stage hasty;
+  Scene hasty;
   hasty.options.budget = 30s;
   SimulatedBench idle({.rates = some_rates}, hasty.clock);
   const auto refused = hasty.run(idle);
@@ -324,7 +324,7 @@ TEST_CASE("no block begins that would not end within the budget", "[tuner][sweep
 TEST_CASE("arms that are wrong, twice there, or none are refused before anything starts",
           "[tuner][sweep]") {
   const auto refused = [](std::vector<Arm> arms) {
-    Stage stage;
+    Scene stage;
     stage.options.arms = std::move(arms);
     SimulatedBench bench({}, stage.clock);
     const auto result = stage.run(bench);
@@ -342,7 +342,7 @@ TEST_CASE("progress counts units, and the time left falls to zero", "[tuner][swe
     std::vector<SweepProgress> starts;
     std::vector<SweepProgress> ends;
   };
-  Stage stage;
+  Scene stage;
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   Recorder recorder;
   REQUIRE(run_sweep(bench, stage.options, recorder));
@@ -363,7 +363,7 @@ TEST_CASE("each reason for doubt is found where it is, and not where it is not",
     }
     return found;
   };
-  Stage stage;
+  Scene stage;
   stage.options.blocks = 10;
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   const auto clean = stage.run(bench);
@@ -417,7 +417,7 @@ TEST_CASE("each reason for doubt is found where it is, and not where it is not",
 TEST_CASE(
     "the report names seed, evidence and standing, and its JSON and CSV hold every arm and unit",
     "[tuner][report]") {
-  Stage stage;
+  Scene stage;
   stage.options.journal_path = fresh_path("sweep_report.jsonl");
   SimulatedBench bench({.rates = some_rates}, stage.clock);
   const auto result = stage.run(bench);
