@@ -76,6 +76,8 @@ Result<tuner::Started> LabBench::prepare(const tuner::Arm& arm, const std::stop_
     case tuner::ArmCarrier::bare: data_ = sandbox_.topology().offsite.wan_v4.address; break;
     case tuner::ArmCarrier::native: started = start_native(arm); break;
     case tuner::ArmCarrier::openvpn: started = start_openvpn(arm); break;
+    case tuner::ArmCarrier::wireguard:
+      return fail(Errc::unsupported, "this machine has no WireGuard: neither the kernel's device nor wireguard-go");
   }
   tuner::Started result;
   result.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - began);

@@ -35,12 +35,15 @@ std::string_view name_of(ArmCarrier carrier) {
       return "native";
     case ArmCarrier::openvpn:
       return "openvpn";
+    case ArmCarrier::wireguard:
+      return "wireguard";
   }
   return "unknown";
 }
 
 std::optional<ArmCarrier> carrier_from_name(std::string_view name) {
-  for (const ArmCarrier carrier : {ArmCarrier::bare, ArmCarrier::native, ArmCarrier::openvpn}) {
+  for (const ArmCarrier carrier : {ArmCarrier::bare, ArmCarrier::native, ArmCarrier::openvpn,
+                                   ArmCarrier::wireguard}) {
     if (name_of(carrier) == name) return carrier;
   }
   return std::nullopt;
@@ -73,7 +76,8 @@ Result<Arm> parse_arm(std::string_view text) {
     if (is_first) {
       const auto carrier = carrier_from_name(word);
       if (!carrier)
-        return fail(Errc::invalid, "an arm begins with bare, native or openvpn: `" + shown + "`");
+        return fail(Errc::invalid,
+                    "an arm begins with bare, native, openvpn or wireguard: `" + shown + "`");
       arm.carrier = *carrier;
       is_first = false;
       continue;
@@ -98,7 +102,7 @@ Status validate(const Arm& arm) {
   if (arm.settings.size() > settings_max)
     return fail(Errc::invalid, "an arm sets at most 32 knobs");
   if (arm.carrier == ArmCarrier::bare && !arm.settings.empty()) {
-    return fail(Errc::invalid, "the bare line has no knobs; put them on a native or openvpn arm");
+    return fail(Errc::invalid, "the bare line has no knobs; put them on an arm of a tunnel");
   }
   const std::vector<Setting> settings = sorted(arm.settings);
   for (std::size_t i = 0; i < settings.size(); ++i) {

@@ -17,7 +17,8 @@
 namespace lt::tuner {
 
 /// bare: the line itself, with no tunnel on it: the control that shows drift.
-enum class ArmCarrier : std::uint8_t { bare, native, openvpn };
+/// wireguard: the kernel's or wireguard-go, for comparison; its one knob is `mtu`.
+enum class ArmCarrier : std::uint8_t { bare, native, openvpn, wireguard };
 
 [[nodiscard]] std::string_view name_of(ArmCarrier carrier);
 [[nodiscard]] std::optional<ArmCarrier> carrier_from_name(std::string_view name);

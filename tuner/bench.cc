@@ -78,6 +78,18 @@ Result<TrialPlan> trial_plan_from_json(const Json& value) {
   return plan;
 }
 
+Result<Physics> Bench::physics(const std::stop_token&) {
+  Physics physics;
+  physics.notes.emplace_back("this bench does not probe the line: nothing is ruled out or bounded");
+  return physics;
+}
+
+Result<GateOutcome> Bench::gate(const std::stop_token&) {
+  GateOutcome outcome;
+  outcome.add({"traffic", GateVerdict::skipped, "this bench sends no traffic for correctness"});
+  return outcome;
+}
+
 namespace {
 
 // A server that has just ended a test may still be closing it, at most as long as it waits for a

@@ -13,6 +13,8 @@
 
 #include "base/result.h"
 #include "tuner/arm.h"
+#include "tuner/gate.h"
+#include "tuner/physics.h"
 #include "tuner/sample.h"
 
 namespace lt::tuner {
@@ -53,6 +55,13 @@ class Bench {
 
   /// Starts `arm` from nothing; nothing of an earlier arm is left. @error the bench is at fault
   [[nodiscard]] virtual Result<Started> prepare(const Arm& arm, const std::stop_token& stop) = 0;
+  /// What the line itself is, with no arm on it; before the first prepare(). A bench that does not
+  /// look says so in the notes. @error the bench is at fault · interrupted
+  [[nodiscard]] virtual Result<Physics> physics(const std::stop_token& stop);
+  /// Real traffic through what was prepared last, for correctness and not for speed. What the arm
+  /// does wrong is in the outcome. A bench that checks nothing says so: one check, skipped.
+  /// @error the bench is at fault · interrupted
+  [[nodiscard]] virtual Result<GateOutcome> gate(const std::stop_token& stop);
   /// Measures what was prepared last. @error the bench is at fault · interrupted: `stop` was
   /// requested
   [[nodiscard]] virtual Result<Sample> measure(const TrialPlan& plan,

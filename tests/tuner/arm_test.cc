@@ -34,7 +34,7 @@ TEST_CASE("an arm is read back from its text and its JSON", "[tuner][arm]") {
 }
 
 TEST_CASE("a text that is no arm is refused", "[tuner][arm]") {
-  for (const char* text : {"", "  ", "wireguard", "openvpn tun_mtu", "openvpn =9000",
+  for (const char* text : {"", "  ", "ipsec", "openvpn tun_mtu", "openvpn =9000",
                            "openvpn tun_mtu=", "openvpn a=1 a=2", "bare mtu=1500",
                            "native mtu=1500;reboot", "native m\x1btu=1", "native mtu=../x\n"}) {
     CAPTURE(text);
