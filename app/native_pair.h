@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/process.h"
+#include "app/trial_side.h"
 #include "configs/link_config.h"
 #include "lab/sandbox.h"
 
@@ -39,17 +39,11 @@ class NativePair {
 
  private:
   NativePair() = default;
-  [[nodiscard]] Status wait_until_up(std::chrono::milliseconds patience);
 
   std::string folder_;
   std::string office_config_;
-  Child office_;
-  Child offsite_;
+  TrialSide office_;
+  TrialSide offsite_;
 };
-
-/// The path of this very program.
-[[nodiscard]] std::string own_program();
-/// The last line of a log, safe to show.
-[[nodiscard]] std::string last_line(const std::string& path);
 
 }  // namespace lt::app

@@ -1,12 +1,9 @@
 #include "app/openvpn_pair.h"
 
-#include <signal.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
-#include <thread>
-
-#include "app/native_pair.h"
 
 namespace lt::app {
 
@@ -14,7 +11,6 @@ namespace {
 
 constexpr unsigned certificate_days = 3650;
 constexpr std::uint16_t openvpn_port = 1194;
-constexpr std::string_view started_line = "Initialization Sequence Completed";
 
 }  // namespace
 
@@ -52,45 +48,20 @@ Result<configs::OpenVpnPair> write_lab_pair(const lab::Topology& topology, const
   return configs::write_openvpn_pair(server, client, knobs, version);
 }
 
-namespace {
-
-bool has_started(const std::string& log) {
-  const auto text = read_file(log, 16 << 20);
-  return text && text->find(started_line) != std::string::npos;
-}
-
-// One packet of the device's full size, there and back.
-bool carries_full_size(const lab::Sandbox& sandbox, std::uint32_t mtu) {
-  const std::string payload = std::to_string(mtu - 28);  // IPv4 and ICMP headers
-  const auto ping = run_process(sandbox.exec(lab::Host::offsite_gw, {"ping", "-n", "-q", "-c", "1", "-W", "1", "-M", "do",
-                                                                     "-s", payload, openvpn_office_address}),
-                                {.deadline = std::chrono::seconds(3)});
-  return ping && ping->exit_code == 0;
-}
-
-}  // namespace
-
 Result<OpenVpnPair> OpenVpnPair::start(const lab::Sandbox& sandbox, const OpenVpnPairOptions& options) {
-  const auto program = find_program(options.program);
-  if (!program) {
-    return fail(Errc::not_found, "openvpn is not installed: sudo apt-get install openvpn (or sweep the native link only)");
-  }
-  const std::string server_log = options.log_folder + "/openvpn-server.log";
-  const std::string client_log = options.log_folder + "/openvpn-client.log";
+  const auto enter = [&sandbox](lab::Host host) {
+    return [&sandbox, host](const Argv& argv) { return sandbox.exec(host, argv); };
+  };
   OpenVpnPair pair;
-  LT_TRY(pair.server_, Child::start({.argv = sandbox.exec(lab::Host::office_gw, {*program, "--config", options.server_file}),
-                                     .output_path = server_log}));
-  LT_TRY(pair.client_, Child::start({.argv = sandbox.exec(lab::Host::offsite_gw, {*program, "--config", options.client_file}),
-                                     .output_path = client_log}));
-  const auto until = std::chrono::steady_clock::now() + options.patience;
-  while (!has_started(server_log) || !has_started(client_log) || !carries_full_size(sandbox, options.tun_mtu)) {
-    if (!pair.server_.is_running()) return fail(Errc::closed, "OpenVPN's server ended: " + last_line(server_log));
-    if (!pair.client_.is_running()) return fail(Errc::closed, "OpenVPN's client ended: " + last_line(client_log));
-    if (std::chrono::steady_clock::now() > until) {
-      return fail(Errc::timed_out, "OpenVPN carried no packet of " + std::to_string(options.tun_mtu) + " bytes: " + last_line(client_log));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
+  LT_TRY(pair.server_, TrialSide::start_openvpn(enter(lab::Host::office_gw), options.program, options.server_file,
+                                                options.log_folder + "/openvpn-server.log", "OpenVPN's server"));
+  LT_TRY(pair.client_, TrialSide::start_openvpn(enter(lab::Host::offsite_gw), options.program, options.client_file,
+                                                options.log_folder + "/openvpn-client.log", "OpenVPN's client"));
+  const IpAddress office = *IpAddress::parse(openvpn_office_address);
+  const auto is_carried = [&] { return carries_packet(enter(lab::Host::offsite_gw), office, options.tun_mtu); };
+  const std::array<TrialSide*, 2> sides{&pair.server_, &pair.client_};
+  LT_CHECK(wait_for_sides(sides, is_carried, options.patience,
+                          "OpenVPN carried no packet of " + std::to_string(options.tun_mtu) + " bytes"));
   return pair;
 }
 
@@ -113,10 +84,10 @@ Result<OpenVpnPair> OpenVpnPair::write_and_start(const lab::Sandbox& sandbox, co
 }
 
 void OpenVpnPair::end() {
-  server_.signal(SIGTERM);
-  client_.signal(SIGTERM);
-  server_.end(std::chrono::seconds(4));
-  client_.end(std::chrono::seconds(4));
+  server_.tell_to_end();
+  client_.tell_to_end();
+  server_.end();
+  client_.end();
 }
 
 }  // namespace lt::app

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/process.h"
+#include "app/trial_side.h"
 #include "configs/openvpn_knobs.h"
 #include "configs/openvpn_writer.h"
 #include "crypto/certificate.h"
@@ -56,8 +56,8 @@ class OpenVpnPair {
 
  private:
   OpenVpnPair() = default;
-  Child server_;
-  Child client_;
+  TrialSide server_;
+  TrialSide client_;
 };
 
 }  // namespace lt::app

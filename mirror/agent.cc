@@ -77,7 +77,7 @@ struct Agent::Inner {
       if (!prepare_socket(socket.get(), options.device)) continue;
       const auto nonce = make_nonce();
       if (!nonce) continue;
-      Guest& guest = guests.emplace_back(std::move(socket), PeerProof(options.identification, Role::agent, *nonce), now);
+      Guest& guest = guests.emplace_back(std::move(socket), PeerProof(options.identification, mirror_purpose, Role::agent, *nonce), now);
       guest.proof.begin(guest.connection.out());
     }
   }
@@ -94,7 +94,7 @@ struct Agent::Inner {
 
   Status take(Guest& guest, const Connection::Frame& frame, Instant now) {
     if (!guest.is_proven) {
-      LT_TRY(guest.is_proven, guest.proof.take(frame.type, frame.payload, guest.connection.out()));
+      LT_TRY(guest.is_proven, guest.proof.take(static_cast<std::uint8_t>(frame.type), frame.payload, guest.connection.out()));
       return {};
     }
     if (guest.held == nullptr) {

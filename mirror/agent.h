@@ -2,7 +2,7 @@
 //
 // It listens on the site's own tunnel address, an address that may vanish and return while the link's
 // daemon restarts. A connection is taken from the peer's tunnel address only, and proven on top
-// (peer_proof.h). Sessions outlive connections by `session_hold`:
+// (channel/peer_proof.h). Sessions outlive connections by `session_hold`:
 //
 //     the path is lost    -> the session waits for its client; children wait with it
 //     the client's program ends (its socket is closed, not lost) -> its children are ended at once
@@ -14,7 +14,6 @@
 #include <stop_token>
 
 #include "base/ip.h"
-#include "mirror/peer_proof.h"
 #include "mirror/session.h"
 
 namespace lt::mirror {

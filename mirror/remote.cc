@@ -134,7 +134,7 @@ class Client {
     LT_TRY(const Nonce nonce, make_nonce());
     connection_.emplace(std::move(connecting_), now);
     connecting_ = Fd();
-    proof_.emplace(options_.identification, Role::client, nonce);
+    proof_.emplace(options_.identification, mirror_purpose, Role::client, nonce);
     proof_->begin(connection_->out());
     return {};
   }
@@ -154,7 +154,7 @@ class Client {
 
   Status take(const Connection::Frame& frame) {
     if (proof_) {
-      const auto proven = proof_->take(frame.type, frame.payload, connection_->out());
+      const auto proven = proof_->take(static_cast<std::uint8_t>(frame.type), frame.payload, connection_->out());
       if (!proven) return fail(proven.error());
       if (!*proven) return {};
       proof_.reset();

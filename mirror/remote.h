@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/ip.h"
+#include "mirror/connection.h"
 #include "mirror/meter.h"
-#include "mirror/peer_proof.h"
 #include "mirror/pipe.h"
 
 namespace lt::mirror {

@@ -6,17 +6,20 @@ namespace lt::mirror {
 
 namespace {
 
-struct Lengths {
-  std::size_t min;
-  std::size_t max;
-};
-
 constexpr std::size_t refusal_bytes_max = 1 << 10;
 
-std::optional<Lengths> lengths_of(std::uint8_t type) {
+void put_header(Writer& out, FrameType type, std::size_t length) {
+  LT_ASSERT(length <= frame_payload_bytes_max);
+  channel::put_frame_header(out, static_cast<std::uint8_t>(type), length);
+}
+
+}  // namespace
+
+std::optional<channel::Lengths> frame_lengths(std::uint8_t type) {
+  using channel::Lengths;
   switch (static_cast<FrameType>(type)) {
-    case FrameType::hello: return Lengths{40, 40};
-    case FrameType::proof: return Lengths{64, 64};
+    case FrameType::hello:
+    case FrameType::proof: return channel::greeting_lengths(type);
     case FrameType::attach: return Lengths{29, 29};
     case FrameType::attached: return Lengths{8, 8};
     case FrameType::refused: return Lengths{0, refusal_bytes_max};
@@ -25,25 +28,6 @@ std::optional<Lengths> lengths_of(std::uint8_t type) {
     case FrameType::bye: return Lengths{0, 0};
   }
   return std::nullopt;
-}
-
-void put_header(Writer& out, FrameType type, std::size_t length) {
-  LT_ASSERT(length <= frame_payload_bytes_max);
-  out.u8(static_cast<std::uint8_t>(type)).u8(0).u16(0).u32(static_cast<std::uint32_t>(length));
-}
-
-}  // namespace
-
-Result<FrameHeader> parse_frame_header(std::span<const Byte, frame_header_bytes> raw) {
-  const auto lengths = lengths_of(raw[0]);
-  if (!lengths || raw[1] != 0 || raw[2] != 0 || raw[3] != 0) {
-    return fail(Errc::protocol, "the other end sent no frame of this protocol");
-  }
-  const std::uint32_t length = load_be32(raw.data() + 4);
-  if (length < lengths->min || length > lengths->max) {
-    return fail(Errc::protocol, "the other end sent a frame of a wrong length");
-  }
-  return FrameHeader{static_cast<FrameType>(raw[0]), length};
 }
 
 void put_frame(Writer& out, FrameType type, ByteView payload) {

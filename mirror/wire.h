@@ -4,10 +4,10 @@
 // carry pieces of two numbered byte sequences, one each way, that outlive connections (pipe.h). Those
 // sequences are cut into PARTS: the request, its input, its outputs, its exit status.
 //
-//     frame  = type (1 B), three zero bytes, length of the payload (4 B), payload
+//     frame  = as in channel/frame.h
 //     part   = kind (1 B), length (4 B), bytes
 //
-// Order on a connection: hello both ways; proof from the agent, then from the client (peer_proof.h);
+// Order on a connection: hello both ways; proof from the agent, then from the client (channel/peer_proof.h);
 // `attach` by the client, `attached` or `refused` by the agent; then data, ack and counters both ways
 // until `bye`. All integers are big-endian. Whatever comes out of this order, or is longer than its
 // type allows, ends the connection.
@@ -19,18 +19,18 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "channel/frame.h"
 
 namespace lt::mirror {
 
-inline constexpr std::size_t frame_header_bytes = 8;
 inline constexpr std::size_t frame_payload_bytes_max = 256 << 10;
 inline constexpr std::size_t part_header_bytes = 5;
 inline constexpr std::size_t part_bytes_max = 256 << 10;
 inline constexpr std::uint32_t protocol_version = 1;
 
 enum class FrameType : std::uint8_t {
-  hello = 1,   // "LTMA", version (4 B), nonce (32 B)
-  proof = 2,   // signature (64 B)
+  hello = channel::hello_type,
+  proof = channel::proof_type,
   attach = 3,  // session (16 B), fresh (1 B), window (4 B), received (8 B)
   attached = 4,  // received (8 B)
   refused = 5,   // a sentence
@@ -53,13 +53,8 @@ enum class PartKind : std::uint8_t {
 
 using SessionId = std::array<Byte, 16>;
 
-struct FrameHeader {
-  FrameType type;
-  std::uint32_t length;
-};
-
-/// @error protocol: an unknown type, a reserved byte that is not zero, a length its type cannot have
-[[nodiscard]] Result<FrameHeader> parse_frame_header(std::span<const Byte, frame_header_bytes> raw);
+/// The lengths of each type's payload.
+[[nodiscard]] std::optional<channel::Lengths> frame_lengths(std::uint8_t type);
 
 struct Attach {
   SessionId session{};

@@ -148,7 +148,7 @@ TEST_CASE("a gap and an overflow are refused, and bytes that are here already ar
 TEST_CASE("every frame that is written is read as it was meant", "[mirror][wire]") {
   Writer out;
   put_attach(out, {.session = {1, 2, 3}, .is_fresh = true, .window = 77, .received = 99});
-  const auto attach = parse_attach(out.view().subspan(frame_header_bytes));
+  const auto attach = parse_attach(out.view().subspan(channel::frame_header_bytes));
   REQUIRE(attach);
   CHECK(attach->session[2] == 3);
   CHECK(attach->is_fresh);
@@ -156,14 +156,14 @@ TEST_CASE("every frame that is written is read as it was meant", "[mirror][wire]
   CHECK(attach->received == 99);
   Writer ack;
   put_ack(ack, {.consumed = 5, .received = 9, .produced = 12, .wait = 3});
-  const auto read = parse_ack(ack.view().subspan(frame_header_bytes));
+  const auto read = parse_ack(ack.view().subspan(channel::frame_header_bytes));
   REQUIRE(read);
   CHECK(read->consumed == 5);
   CHECK(read->received == 9);
   CHECK(read->wait == 3);
   Writer attached;
   put_attached(attached, 42);
-  CHECK(parse_attached(attached.view().subspan(frame_header_bytes)) == 42U);
+  CHECK(parse_attached(attached.view().subspan(channel::frame_header_bytes)) == 42U);
 }
 
 TEST_CASE("a payload that is short or long by one, or says the impossible, is refused", "[mirror][wire]") {
@@ -182,11 +182,11 @@ TEST_CASE("a payload that is short or long by one, or says the impossible, is re
   CHECK_FALSE(parse_attach(odd));
   Writer impossible;
   put_ack(impossible, {.consumed = 2, .received = 1});
-  CHECK_FALSE(parse_ack(impossible.view().subspan(frame_header_bytes)));
+  CHECK_FALSE(parse_ack(impossible.view().subspan(channel::frame_header_bytes)));
 }
 
 TEST_CASE("a header with an unknown type, a reserved byte or a wrong length is refused", "[mirror][wire]") {
-  const auto is_taken = [](std::array<Byte, 8> raw) { return parse_frame_header(raw).has_value(); };
+  const auto is_taken = [](std::array<Byte, 8> raw) { return channel::parse_frame_header(raw, frame_lengths).has_value(); };
   CHECK(is_taken({6, 0, 0, 0, 0, 0, 0, 9}));
   CHECK_FALSE(is_taken({6, 0, 0, 0, 0, 0, 0, 8}));  // an offset and no byte
   CHECK_FALSE(is_taken({6, 0, 0, 1, 0, 0, 0, 9}));

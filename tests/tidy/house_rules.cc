@@ -26,9 +26,10 @@ const std::vector<std::string_view>& everywhere() {
 
 const std::vector<Rule>& rules() {
   static const std::vector<std::string_view> program{"base/*",  "crypto/*", "configs/*", "tunnel/*",
-                                                     "tuner/*", "mirror/*", "lab/*",     "app/*"};
+                                                     "tuner/*", "mirror/*", "lab/*",     "app/*",
+                                                     "channel/*"};
   static const std::vector<std::string_view> libraries{
-      "base/*", "crypto/*", "configs/*", "tunnel/*", "tuner/*", "mirror/*", "lab/*"};
+      "base/*", "channel/*", "crypto/*", "configs/*", "tunnel/*", "tuner/*", "mirror/*", "lab/*"};
   static const std::vector<std::string_view> writers{"base/assert.cc", "base/log.cc"};
   static const std::vector<std::string_view> quick_tests{
       "tests/base/*", "tests/crypto/*", "tests/configs/*", "tests/tunnel/*", "tests/tuner/*"};

@@ -11,17 +11,18 @@ namespace {
 
 using Names = std::set<std::string_view>;
 
-// Floors: base < {crypto, configs} < {tunnel, tuner, mirror, lab} < app. Siblings never meet.
+// Floors: base < {channel, crypto, configs} < {tunnel, tuner, mirror, lab} < app. Siblings never meet.
 const std::map<std::string_view, Names>& may_use() {
   static const std::map<std::string_view, Names> table{
       {"base", {}},
+      {"channel", {"base"}},
       {"crypto", {"base"}},
       {"configs", {"base"}},
       {"tunnel", {"crypto", "configs", "base"}},
       {"tuner", {"configs", "base"}},
-      {"mirror", {"configs", "base"}},
+      {"mirror", {"channel", "configs", "base"}},
       {"lab", {"configs", "base"}},
-      {"app", {"tunnel", "tuner", "mirror", "lab", "crypto", "configs", "base"}},
+      {"app", {"tunnel", "tuner", "mirror", "lab", "channel", "crypto", "configs", "base"}},
   };
   return table;
 }

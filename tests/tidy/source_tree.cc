@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 8> folders{"base",  "crypto", "configs", "tunnel",
+constexpr std::array<std::string_view, 9> folders{"base",  "channel", "crypto", "configs", "tunnel",
                                                   "tuner", "mirror", "lab",     "app"};
 
 bool is_word_character(char c) {

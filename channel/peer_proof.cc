@@ -1,17 +1,10 @@
-#include "mirror/peer_proof.h"
+#include "channel/peer_proof.h"
 
 #include <sys/random.h>
 
 #include <cerrno>
 
-namespace lt::mirror {
-
-namespace {
-
-constexpr std::string_view hello_magic = "LTMA";
-constexpr std::string_view purpose = {"linktune mirror agent 1\0", 24};
-
-}  // namespace
+namespace lt::channel {
 
 Result<Nonce> make_nonce() {
   Nonce nonce{};
@@ -23,29 +16,29 @@ Result<Nonce> make_nonce() {
 
 void PeerProof::begin(Writer& out) const {
   Writer hello;
-  hello.append(hello_magic).u32(protocol_version).append(own_nonce_);
-  put_frame(out, FrameType::hello, hello.view());
+  hello.append(purpose_->magic).u32(purpose_->version).append(own_nonce_);
+  put_frame(out, hello_type, hello.view());
 }
 
-Result<bool> PeerProof::take(FrameType type, ByteView payload, Writer& out) {
+Result<bool> PeerProof::take(std::uint8_t type, ByteView payload, Writer& out) {
   Reader reader(payload);
-  if (type == FrameType::hello && !peer_nonce_) {
-    const auto magic = reader.take(hello_magic.size());
+  if (type == hello_type && !peer_nonce_) {
+    const auto magic = reader.take(purpose_->magic.size());
     const auto version = reader.u32();
     const auto nonce = reader.array<32>();
-    if (!magic || as_text(*magic) != hello_magic || !version || !nonce || reader.left() != 0) {
-      return fail(Errc::protocol, "the other end is no mirror agent");
+    if (!magic || as_text(*magic) != purpose_->magic || !version || !nonce || reader.left() != 0) {
+      return fail(Errc::protocol, "the other end is no " + std::string(purpose_->name));
     }
-    if (*version != protocol_version) {
+    if (*version != purpose_->version) {
       return fail(Errc::protocol, "the other end speaks version " + std::to_string(*version) +
-                                      " of the agent's protocol: install the same linktune at both sites");
+                                      " of the protocol of the " + std::string(purpose_->name) + ": install the same linktune at both sites");
     }
     peer_nonce_ = *nonce;
     if (role_ == Role::agent) LT_CHECK(put_proof(out));
     return false;
   }
   const auto signature = reader.array<64>();
-  if (type != FrameType::proof || !peer_nonce_ || !signature || reader.left() != 0) {
+  if (type != proof_type || !peer_nonce_ || !signature || reader.left() != 0) {
     return fail(Errc::protocol, "the other end left the order of the greeting");
   }
   const Role signer = role_ == Role::agent ? Role::client : Role::agent;
@@ -58,7 +51,7 @@ Result<bool> PeerProof::take(FrameType type, ByteView payload, Writer& out) {
 
 std::vector<Byte> PeerProof::text_of(Role signer) const {
   Writer text;
-  text.append(purpose).u8(signer == Role::agent ? 'A' : 'C');
+  text.append(purpose_->text).u8(signer == Role::agent ? 'A' : 'C');
   const Nonce& client = role_ == Role::client ? own_nonce_ : *peer_nonce_;
   const Nonce& agent = role_ == Role::client ? *peer_nonce_ : own_nonce_;
   return text.append(client).append(agent).take();
@@ -66,8 +59,8 @@ std::vector<Byte> PeerProof::text_of(Role signer) const {
 
 Status PeerProof::put_proof(Writer& out) const {
   LT_TRY(const Signature signature, identification_->sign(text_of(role_)));
-  put_frame(out, FrameType::proof, signature);
+  put_frame(out, proof_type, signature);
   return {};
 }
 
-}  // namespace lt::mirror
+}  // namespace lt::channel
