@@ -25,7 +25,7 @@ std::optional<T> lesser(const std::optional<T>& a, const std::optional<T>& b) {
   return std::min(*a, *b);
 }
 
-Json way_to_json(const PathWay& way) {
+Json way_to_json(const LineWay& way) {
   Json value = Json::object();
   value["mtu"] = way.mtu ? Json(*way.mtu) : Json(nullptr);
   value["carries_fragments"] = way.carries_fragments ? Json(*way.carries_fragments) : Json(nullptr);
@@ -41,8 +41,8 @@ Result<std::optional<BitsPerSecond>> rate_field(const Json& value, std::string_v
   return rate;
 }
 
-Result<PathWay> way_from_json(const Json& value) {
-  PathWay way;
+Result<LineWay> way_from_json(const Json& value) {
+  LineWay way;
   if (has_field(value, "mtu")) {
     LT_TRY(const std::uint64_t mtu, whole_field(value, "mtu", {68, packet_bytes_max}));
     way.mtu = static_cast<std::uint32_t>(mtu);

@@ -22,7 +22,7 @@
 namespace lt::tuner {
 
 /// One direction of the line.
-struct PathWay {
+struct LineWay {
   std::optional<std::uint32_t> mtu{};       // largest IP packet that arrives whole (unit: B)
   std::optional<bool> carries_fragments{};  // a datagram in IP fragments arrives
   std::optional<BitsPerSecond> goodput{};   // of the bare line, TCP payload, receiver's
@@ -38,8 +38,8 @@ struct CipherSpeed {
 
 struct Physics {
   Family family{Family::v4};  // of the outer addresses
-  PathWay up;
-  PathWay down;
+  LineWay up;
+  LineWay down;
   Latency idle;                                // of the bare line
   std::optional<BitsPerSecond> device_rate{};  // of the network device; no arm is faster
   std::vector<CipherSpeed> ciphers;
@@ -57,7 +57,6 @@ struct Physics {
 inline constexpr std::size_t ciphers_max = 32;
 inline constexpr std::size_t notes_max = 32;
 
-inline constexpr std::uint32_t udp_header_bytes = 8;
 inline constexpr std::uint32_t tcp_header_bytes = 32;  // with timestamps
 inline constexpr std::uint32_t ethernet_bytes = 38;    // around each packet, on the wire
 [[nodiscard]] std::uint32_t ip_header_bytes(Family family);
