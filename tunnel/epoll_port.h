@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "tunnel/io_port.h"
+#include "tunnel/tcp_stream.h"
 
 namespace lt::tunnel {
 
@@ -20,6 +21,7 @@ class EpollPort {
   void receive(std::uint64_t tag, int fd, ByteSpan into);
   void send(std::uint64_t tag, int fd, std::span<iovec> vectors);
   void cancel_reads(int fd);
+  [[nodiscard]] std::optional<PathSample> path(int fd) const { return sample_path(fd); }
   [[nodiscard]] Instant now() const { return std::chrono::steady_clock::now(); }
   [[nodiscard]] Result<std::span<const Completion>> wait(Instant until);
   void wake();

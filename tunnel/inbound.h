@@ -75,6 +75,7 @@ class Inbound {
 
   void await_turn();
   [[nodiscard]] bool has_been_stopped(Instant now) const;
+  [[nodiscard]] Instant stopped_until(Instant now) const;
   [[nodiscard]] Instant next_deadline() const;
   void receive();
   void settle();
@@ -103,6 +104,7 @@ class Inbound {
 
   ReceiveBuffer buffer_;
   bool is_receiving_{false};
+  Instant received_at_{};   // when bytes came last
   bool wants_bytes_{true};  // everything whole in the buffer has been walked
   ItemCursor items_;        // of the record being unpacked
 
@@ -145,6 +147,7 @@ LaneEnd Inbound<Io>::run(ByteView early_records) {
         continue;
       }
       buffer_.received(static_cast<std::size_t>(completion.result));
+      received_at_ = now;
       DirectionCounters::add(state_.inbound.wire_bytes, static_cast<std::uint64_t>(completion.result));
     }
     if (end_ == LaneEnd::running && has_been_stopped(now)) end_ = LaneEnd::local_stop;
@@ -167,21 +170,31 @@ void Inbound<Io>::await_turn() {
       return;
     }
   }
-  state_.last_authenticated.set(io_.now());  // until now no record could open
+  received_at_ = io_.now();
+  state_.last_authenticated.set(received_at_);  // until now no record could open
+  state_.is_listening.store(true, std::memory_order_release);
 }
 
-// After our GOODBYE the peer's last records still come, for as long as our patience lasts. P-47
 template <IoPort Io>
 bool Inbound<Io>::has_been_stopped(Instant now) const {
   if (state_.abort_requested.load(std::memory_order_acquire)) return true;
-  return state_.stop_requested.load(std::memory_order_acquire) && now >= state_.stop_at.get() + state_.times.patience;
+  return state_.stop_requested.load(std::memory_order_acquire) && now >= stopped_until(now);
+}
+
+// After our GOODBYE the peer's last records still come, for as long as our patience lasts. P-47, P-76
+template <IoPort Io>
+Instant Inbound<Io>::stopped_until(Instant now) const {
+  // Until ours is said the outbound half decides, and before its turn this one has had nothing to wait for.
+  const bool is_early = !state_.has_said_goodbye.load(std::memory_order_acquire) ||
+                        !state_.is_listening.load(std::memory_order_acquire);
+  return state_.patience_ends(is_early ? now : std::max(state_.goodbye_at.get(), received_at_));
 }
 
 template <IoPort Io>
 Instant Inbound<Io>::next_deadline() const {
   const Instant idle = io_.now() + std::chrono::seconds(1);
   if (!state_.stop_requested.load(std::memory_order_acquire)) return idle;
-  return std::min(idle, state_.stop_at.get() + state_.times.patience);
+  return std::min(idle, stopped_until(io_.now()));
 }
 
 // What was admitted before the end is still delivered: a TUN takes or refuses a packet at once.

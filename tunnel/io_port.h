@@ -21,11 +21,13 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "tunnel/path_sample.h"
 
 namespace lt::tunnel {
 
@@ -48,6 +50,8 @@ concept IoPort = requires(T port, int fd, std::uint64_t tag, std::span<iovec> ve
   // The completions stay valid until the next call.
   { port.wait(until) } -> std::same_as<Result<std::span<const Completion>>>;
   { port.cancel_reads(fd) } -> std::same_as<void>;
+  // What a connection tells about its path; nothing where it is none that could.
+  { port.path(fd) } -> std::same_as<std::optional<PathSample>>;
   // The time by which `until` is meant.
   { port.now() } -> std::same_as<Instant>;
   // Ends a wait(), now or the next one. @thread any

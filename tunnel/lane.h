@@ -1,7 +1,8 @@
 // Lane: one TCP connection of a session, with two threads of its own, one a direction.
 //
 // Life: start() -> both walks run -> one of them ends, or stop() is called -> GOODBYE, end of stream both ways, at
-// most two seconds -> `on_end` is called, once, from the lane's own thread. The owner then destroys it.
+// most two seconds, or as long as a lane that hands over drains (P-76) -> `on_end` is called, once, from the lane's own
+// thread. The owner then destroys it.
 //
 // A lane may hand over to another one, fresh from its handshake, on the same TUN queue: each direction of the successor
 // begins when the same direction of this lane has ended. Not a packet is lost, none overtakes another.

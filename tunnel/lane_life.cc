@@ -28,6 +28,10 @@ void LaneLife::request_stop(GoodbyeReason reason, bool by_owner, Instant now) {
     state_.stop_at.set(now);
     if (by_owner) is_stopped_by_owner_.store(true, std::memory_order_relaxed);
     state_.stop_requested.store(true, std::memory_order_release);
+  } else if (by_owner && reason != GoodbyeReason::moved && state_.is_moving()) {
+    state_.stop_at.set(now);
+    state_.is_hurried.store(true, std::memory_order_release);
+    wake(Half::inbound);
   }
   wake(Half::outbound);
 }

@@ -69,6 +69,7 @@ struct LaneTimes {
   std::chrono::nanoseconds ping{ping_interval};         // give or take a fifth
   std::chrono::nanoseconds dead{lane_dead_after};
   std::chrono::nanoseconds patience{goodbye_patience};  // of an end that has been stopped, for the other
+  std::chrono::nanoseconds drain{drain_longest};        // and of one that moves, whatever progress it makes
 };
 
 struct LaneState {
@@ -76,6 +77,7 @@ struct LaneState {
 
   // Written by inbound.
   SharedInstant last_authenticated;  // the last record that opened
+  std::atomic<bool> is_listening{false};  // its turn to deliver has come, and last_authenticated says so
   SharedInstant last_pong;           // the last answer to a PING of ours: full size went there and came back
   std::atomic<std::int64_t> rtt_ns{0};           // of the last PONG (unit: ns); 0: none yet
   std::atomic<std::int64_t> smoothed_rtt_ns{0};  // RFC 6298's average (unit: ns)
@@ -85,12 +87,14 @@ struct LaneState {
 
   // Written by outbound.
   DirectionCounters outbound;
+  SharedInstant goodbye_at;  // when it had said GOODBYE
   std::atomic<bool> has_said_goodbye{false};
 
   // Written by the link: set once, then the outbound thread is woken.
   SharedInstant stop_at;  // when stop_requested was set
   std::atomic<bool> stop_requested{false};
   std::atomic<std::uint8_t> stop_reason{static_cast<std::uint8_t>(GoodbyeReason::shutdown)};
+  std::atomic<bool> is_hurried{false};       // the process itself is to end: no time for a slow line
   std::atomic<bool> abort_requested{false};  // end without a word
 
   // A lane that takes over from another one reads its TUN queue, and delivers, only when that one has done so for the
@@ -98,6 +102,25 @@ struct LaneState {
   std::atomic<bool> has_sending_turn{true};
   std::atomic<bool> has_delivery_turn{true};
 
+  /// Whether its traffic goes on over another connection: then all that it carries still counts.
+  [[nodiscard]] bool is_moving() const {
+    constexpr auto moved = static_cast<std::uint8_t>(GoodbyeReason::moved);
+    return !is_hurried.load(std::memory_order_acquire) && (stop_reason.load(std::memory_order_relaxed) == moved ||
+                                                           peer_reason.load(std::memory_order_acquire) == moved);
+  }
+  /// How long an end that was stopped waits. One that moves: as long as bytes pass, and no longer than LaneTimes::drain,
+  /// since how fast they pass is the peer's to choose.
+  /// @param progress_at  when a byte passed last
+  /// @param lull         how long none may pass on this path, if that is longer than the patience
+  [[nodiscard]] Instant patience_ends(Instant progress_at, std::chrono::nanoseconds lull = {}) const {
+    const Instant stopped = stop_at.get();
+    if (!is_moving()) return stopped + times.patience;
+    return std::min(std::max(stopped, progress_at) + std::max(times.patience, lull), stopped + times.drain);
+  }
+  /// When the peer was last heard. Before its turn a lane listens to nobody, and is not deaf for that.
+  [[nodiscard]] Instant heard_at(Instant now) const {
+    return is_listening.load(std::memory_order_acquire) ? last_authenticated.get() : now;
+  }
   /// When this lane is to be given up, unless a record opens before. P-46
   [[nodiscard]] Instant dead_at() const {
     const auto round_trips = lane_dead_round_trips * std::chrono::nanoseconds(smoothed_rtt_ns.load(std::memory_order_relaxed));

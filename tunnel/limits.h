@@ -73,6 +73,10 @@ inline constexpr std::size_t joins_under_way_max = half_open_per_source_max;
 inline constexpr auto join_pause = 1200ms;
 inline constexpr auto resolve_deadline = 3s;
 inline constexpr auto goodbye_patience = 2s;
+// A lane that hands over drains while bytes pass: a full socket of 4 MiB takes this long at 0.6 Mbit/s.
+inline constexpr auto drain_longest = 60s;
+inline constexpr std::size_t lanes_draining_max = 32;  // beyond the session's own; then the eldest ends without a word
+inline constexpr int drain_round_trips = 4;  // without progress: a loss may be mended only after a retransmission time-out
 
 // Reads of the tun that one wake-up may bring: 8 super-packets are 0.5 MiB, more than a gigabit line drains in 4 ms.
 inline constexpr std::size_t batch_packets_max = 8;

@@ -339,10 +339,19 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
                     .peer = connection.peer.text(),
                     .started = std::chrono::steady_clock::now(),
                     .is_express = is_express});
+  bound_draining_lanes();
   ++(is_first ? totals_.sessions : totals_.joins);
   totals_.lanes_agreed = lanes_agreed;
   totals_.has_express = has_express;
   return {};
+}
+
+// How long a lane drains is its peer's to choose, and each has threads and memory.
+void Link::bound_draining_lanes() {
+  if (lanes_.size() <= totals_.lanes_agreed + lanes_draining_max) return;
+  const auto eldest = std::find_if(lanes_.begin(), lanes_.end(),
+                                   [this](const RunningLane& running) { return last_on_queue(running.queue) != &running; });
+  if (eldest != lanes_.end()) eldest->lane->abort();
 }
 
 Link::RunningLane* Link::last_on_queue(std::size_t queue) {
@@ -356,9 +365,10 @@ Link::RunningLane* Link::last_on_queue(std::size_t queue) {
 // --- lanes run and end ---
 
 void Link::hear_lanes() {
+  const Instant now = std::chrono::steady_clock::now();
   for (const RunningLane& running : lanes_) {
     const LaneState& state = running.lane->state();
-    machine_->on_lane_heard(running.id, state.last_authenticated.get(),
+    machine_->on_lane_heard(running.id, state.heard_at(now),
                             std::max(state.inbound.wire_bytes.load(std::memory_order_relaxed),
                                      state.outbound.wire_bytes.load(std::memory_order_relaxed)));
   }

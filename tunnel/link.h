@@ -168,6 +168,7 @@ class Link {
   void answer_waiting_connects();
   void start_lane(Connection& connection);
   Status launch(Connection& connection, DoStartLane& wish);
+  void bound_draining_lanes();
   [[nodiscard]] RunningLane* last_on_queue(std::size_t queue);
   [[nodiscard]] Connection* find_connection(ConnectionId id);
   void hear_lanes();

@@ -68,6 +68,7 @@ class Outbound {
   static constexpr std::size_t slot_count = 2 * burst_small_max + 2;
   static constexpr std::size_t packet_at = 64;  // room for both headers, and the packet on a cache line
   static constexpr std::uint64_t send_tag = 1000;
+  static constexpr auto progress_look = std::chrono::milliseconds(100);  // while a lane that ends drains
 
   struct Slot {
     VnetHeader vnet;
@@ -118,11 +119,12 @@ class Outbound {
   void finish_send(int result);
   void take_completions(std::span<const Completion> completions, Instant now);
   LaneEnd say_goodbye(Instant now);
-  bool drain(Instant until);
+  bool drain();
+  [[nodiscard]] Instant drained_until(Instant now);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
   void govern(Instant now);
   // Before its turn a lane hears nothing, and is not silent for that.
-  [[nodiscard]] bool can_die() const { return state_.has_delivery_turn.load(std::memory_order_acquire); }
+  [[nodiscard]] bool can_die() const { return state_.is_listening.load(std::memory_order_acquire); }
   // While a send is under way no PING is added, so a due one is no reason to wake up.
   [[nodiscard]] Instant next_deadline() const {
     const Instant dead_at = can_die() ? state_.dead_at() : io_.now() + std::chrono::seconds(1);
@@ -157,6 +159,8 @@ class Outbound {
   std::vector<Byte> segments_;
   Instant next_ping_{};
   QueueGovernor governor_;
+  Instant progress_at_{};       // while the lane ends: when the peer was last seen to have more
+  std::uint64_t delivered_{0};
   LaneEnd end_{LaneEnd::running};
 };
 
@@ -421,7 +425,7 @@ void Outbound<Io>::finish_send(int result) {
 template <IoPort Io>
 void Outbound<Io>::govern(Instant now) {
   if (!governor_.is_on() || now < governor_.next_sample()) return;
-  const auto sample = sample_path(options_.socket_fd);
+  const auto sample = io_.path(options_.socket_fd);
   if (!sample) {
     governor_ = QueueGovernor(std::chrono::nanoseconds(0));  // no TCP below
     return;
@@ -434,32 +438,47 @@ void Outbound<Io>::govern(Instant now) {
 // What has been read goes before GOODBYE; what has not stays in the TUN's queue for whoever reads it next.
 template <IoPort Io>
 LaneEnd Outbound<Io>::say_goodbye(Instant now) {
-  const Instant until = now + state_.times.patience;
+  progress_at_ = now;
   if (reads_under_way_ > 0) io_.cancel_reads(options_.tun_fd);
-  if (!drain(until)) return LaneEnd::local_stop;
+  if (!drain()) return LaneEnd::local_stop;
   if (!filling().empty()) {
     start_send();
-    if (!drain(until)) return LaneEnd::local_stop;
+    if (!drain()) return LaneEnd::local_stop;
   }
   std::array<Byte, goodbye_bytes> payload{state_.stop_reason.load(std::memory_order_relaxed)};
   store_be64(payload.data() + 1, sealer_.counter());
   add_control(RecordType::goodbye, payload, io_.now());  // P-47: the last record
   start_send();
-  if (drain(until)) state_.has_said_goodbye.store(true, std::memory_order_release);
+  if (drain()) {
+    state_.goodbye_at.set(io_.now());
+    state_.has_said_goodbye.store(true, std::memory_order_release);
+  }
   return LaneEnd::local_stop;
 }
 
 // Waits for the send and the reads under way. @return false: they did not end in time, or the lane did
 template <IoPort Io>
-bool Outbound<Io>::drain(Instant until) {
+bool Outbound<Io>::drain() {
   while (is_sending_ || reads_under_way_ > 0) {
     const Instant now = io_.now();
+    const Instant until = drained_until(now);
     if (now >= until || end_ != LaneEnd::running || state_.abort_requested.load(std::memory_order_acquire)) return false;
-    const auto completions = io_.wait(until);
+    const auto completions = io_.wait(std::min(until, now + progress_look));
     if (!completions) return false;
     take_completions(*completions, io_.now());
   }
   return end_ == LaneEnd::running;
+}
+
+// A slow line may hold seconds of what was sent. While bytes arrive at the peer its time is not up. P-76
+template <IoPort Io>
+Instant Outbound<Io>::drained_until(Instant now) {
+  const auto path = io_.path(options_.socket_fd);
+  if (path && path->delivered != delivered_) {
+    delivered_ = path->delivered;
+    progress_at_ = now;
+  }
+  return state_.patience_ends(progress_at_, path ? drain_round_trips * path->rtt : std::chrono::nanoseconds(0));
 }
 
 }  // namespace lt::tunnel

@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "base/socket_address.h"
 #include "base/units.h"
-#include "tunnel/queue_governor.h"
+#include "tunnel/path_sample.h"
 
 namespace lt::tunnel {
 
@@ -49,7 +49,7 @@ struct StreamOptions {
 
 /// What the connection tells about its path; nothing where it is no TCP connection. @thread any
 [[nodiscard]] std::optional<PathSample> sample_path(int fd);
-/// Caps the rate at which it sends (unit: B/s; QueueGovernor::no_cap: none). Needs no privilege. @thread any
+/// Caps the rate at which it sends (unit: B/s; all ones: none). Needs no privilege. @thread any
 void cap_pacing(int fd, std::uint64_t rate);
 
 /// Sets what a lane needs on a connected socket.

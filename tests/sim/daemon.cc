@@ -354,7 +354,7 @@ void Daemon::run_outbound(Lane& lane) {
 void Daemon::hear_lanes() {
   for (const Lane& lane : lanes_) {
     const LaneState& state = lane.life.state();
-    machine_->on_lane_heard(lane.id, state.last_authenticated.get(),
+    machine_->on_lane_heard(lane.id, state.heard_at(now()),
                             std::max(state.inbound.wire_bytes.load(), state.outbound.wire_bytes.load()));
   }
 }

@@ -179,6 +179,11 @@ void Network::bury(Id id) {
   }
 }
 
+tunnel::PathSample Network::sample(Id id, std::size_t side) const {
+  const End& end = connections_[id]->ends[side];
+  return {.rtt = round_trip(), .delivered = end.acked, .retransmitted = 0, .is_backlogged = end.written > end.sent};
+}
+
 void Network::shut(Id id, std::size_t side) {
   End& end = connections_[id]->ends[side];
   if (end.error != 0 || end.wants_end) return;

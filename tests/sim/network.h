@@ -16,6 +16,7 @@
 #include "base/ip.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/schedule.h"
+#include "tunnel/path_sample.h"
 
 namespace lt::sim {
 
@@ -69,6 +70,7 @@ class Network {
   int receive(Id id, std::size_t side, ByteSpan into);
   [[nodiscard]] bool is_readable(Id id, std::size_t side) const;
   [[nodiscard]] bool is_broken(Id id, std::size_t side) const { return connections_[id]->ends[side].error != 0; }
+  [[nodiscard]] tunnel::PathSample sample(Id id, std::size_t side) const;
   void shut(Id id, std::size_t side);
   void close(Id id, std::size_t side);
   [[nodiscard]] IpAddress client_address(Id id) const { return connections_[id]->client; }

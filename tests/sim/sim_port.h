@@ -49,6 +49,7 @@ class SimPort : public Watcher {
   }
   [[nodiscard]] Result<std::span<const tunnel::Completion>> wait(Instant until);
   void cancel_reads(int) { is_cancelling_ = true; }
+  [[nodiscard]] std::optional<tunnel::PathSample> path(int) const { return network_.sample(id_, side_); }
   [[nodiscard]] Instant now() const { return thread_.now(); }
   void wake() {
     is_woken_ = true;

@@ -229,6 +229,23 @@ TEST_CASE("R17: ratchets each MiB, and take-overs as fast as they are allowed, c
   CHECK(take_overs.packets_lost == 0);
 }
 
+TEST_CASE("R17: a renewal on a line of 5 Mbit/s with a full socket waits for seconds of it, and loses nothing", "[sim][P-71][P-72]") {
+  WorldOptions options{.seed = 18, .lanes = 1, .bytes_per_second = 625e3};
+  options.times.lane_age = 10s;
+  World world(options);
+  world.start(1);
+  world.start(0);
+  for (const std::size_t side : {0U, 1U}) world.add_flow({.side = side, .packet_bytes = side == 0 ? 60'000U : 1400U, .interval = side == 0 ? 0ms : 10ms});
+  CHECK(world.run_until_true(60s, [&] { return world.take_overs_of(0) >= 2 && world.take_overs_of(1) >= 2; }));
+  world.stop_flows();
+  world.run_for(20s);
+  CHECK(world.stats().sessions == 1);
+  CHECK(world.check_end());
+  INFO(last_words(world));
+  CHECK_FALSE(world.failure());
+  CHECK(world.stats().packets_lost == 0);
+}
+
 TEST_CASE("R18: the two ends' clocks have nothing to do with each other, and are years apart", "[sim]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     Pair world({.seed = seed});

@@ -19,8 +19,10 @@ struct LaneOnTun {
   std::unique_ptr<PeerByHand> peer;
   std::unique_ptr<Lane> lane;
 
-  LaneOnTun(const FakeTun& tun, bool waits_for_turn, LaneOptions options) {
-    auto sockets = socket_pair(SOCK_STREAM);
+  LaneOnTun(const FakeTun& tun, bool waits_for_turn, LaneOptions options)
+      : LaneOnTun(tun, waits_for_turn, std::move(options), socket_pair(SOCK_STREAM)) {}
+  LaneOnTun(const FakeTun& tun, bool waits_for_turn, LaneOptions options,
+            std::pair<Fd, Fd> sockets) {
     peer = std::make_unique<PeerByHand>(std::move(sockets.second));
     options.tun_fd = tun.fd();
     options.tun_offload = true;
@@ -189,6 +191,127 @@ TEST_CASE("a lane that cannot send its last ends within its patience, and only t
   CHECK(now() - before >= milliseconds(400));
   CHECK(now() - before < milliseconds(3000));
   old.wait_for_end();
+}
+
+// --- a slow line: a TCP connection whose other end reads little at a time ---
+
+// Reads what a lane sends, a piece every few milliseconds, as a slow line would carry it.
+class SlowLine {
+ public:
+  explicit SlowLine(int fd) : fd_(fd), thread_([this] { run(); }) {}
+  ~SlowLine() {
+    is_over_ = true;
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    std::array<Byte, 16 * 1024> piece;
+    for (Instant next = now(); !is_over_;) {
+      if (now() < next) {
+        std::this_thread::yield();
+        continue;
+      }
+      next = now() + milliseconds(10);
+      static_cast<void>(::recv(fd_, piece.data(), piece.size(), MSG_DONTWAIT));
+    }
+  }
+
+  int fd_;
+  std::atomic<bool> is_over_{false};
+  std::thread thread_;
+};
+
+TEST_CASE("a lane that moves drains for as long as bytes pass, many times its patience if need be",
+          "[tunnel][lane][P-71][P-76]") {
+  const IoBackend io = GENERATE(from_range(backends()));
+  INFO(testing::name_of(io));
+  const FakeTun tun;
+  auto sockets = tcp_loopback();
+  LaneOnTun old(tun, false, {.io = io, .times = {.patience = milliseconds(150)}}, std::move(sockets));
+  fill(tun);
+  LaneOnTun fresh(tun, true, {.io = io});
+  const Instant before = now();
+  old.lane->hand_over_to(*fresh.lane, GoodbyeReason::moved);
+  {
+    const SlowLine line(old.peer->fd());
+    REQUIRE(fresh.peer->receive(RecordType::data));
+  }
+  // All it had taken was sent, GOODBYE included, though that took longer than one patience.
+  CHECK(now() - before > milliseconds(300));
+  CHECK(old.lane->state().has_said_goodbye);
+}
+
+TEST_CASE("a lane that moves gives up within its patience where nothing passes any more",
+          "[tunnel][lane][P-71][P-76]") {
+  const IoBackend io = GENERATE(from_range(backends()));
+  INFO(testing::name_of(io));
+  const FakeTun tun;
+  LaneOnTun old(tun, false, {.io = io, .times = {.patience = milliseconds(300)}}, tcp_loopback());
+  fill(tun);
+  LaneOnTun fresh(tun, true, {.io = io});
+  const Instant before = now();
+  old.lane->hand_over_to(*fresh.lane, GoodbyeReason::moved);
+  REQUIRE(fresh.peer->receive(RecordType::data));
+  CHECK(now() - before >= milliseconds(300));
+  CHECK(now() - before < milliseconds(3000));
+  old.wait_for_end();
+  CHECK_FALSE(old.lane->state().has_said_goodbye);
+}
+
+TEST_CASE("a lane that moves ends in time though its peer takes a byte now and then, or the process is to end",
+          "[tunnel][lane][P-71][P-76]") {
+  const IoBackend io = GENERATE(from_range(backends()));
+  const bool is_hurried = GENERATE(false, true);
+  INFO(testing::name_of(io) << (is_hurried ? ", hurried" : ""));
+  const FakeTun tun;
+  const milliseconds longest = is_hurried ? milliseconds(60'000) : milliseconds(600);
+  LaneOnTun old(tun, false, {.io = io, .times = {.patience = milliseconds(300), .drain = longest}},
+                tcp_loopback());
+  fill(tun);
+  LaneOnTun fresh(tun, true, {.io = io});
+  std::atomic<bool> is_over{false};
+  std::thread trickle([&] {
+    for (Instant next = now(); !is_over; std::this_thread::yield()) {
+      if (now() < next) continue;
+      next = now() + milliseconds(50);
+      std::array<Byte, 40'000> piece;
+      static_cast<void>(::recv(old.peer->fd(), piece.data(), piece.size(), MSG_DONTWAIT));
+    }
+  });
+  const Instant before = now();
+  old.lane->hand_over_to(*fresh.lane, GoodbyeReason::moved);
+  if (is_hurried) old.lane->stop(GoodbyeReason::shutdown);
+  old.wait_for_end();
+  is_over = true;
+  trickle.join();
+  CHECK(now() - before >= milliseconds(is_hurried ? 300 : 600));
+  CHECK(now() - before < milliseconds(3000));
+}
+
+TEST_CASE("what a lane that ends waits for", "[tunnel][lane][P-47][P-76]") {
+  const Instant stopped{std::chrono::hours(1)};
+  LaneState state;
+  state.times = {.patience = std::chrono::seconds(2), .drain = std::chrono::seconds(60)};
+  state.stop_at.set(stopped);
+  const auto after = [&](std::chrono::seconds progress, std::chrono::seconds lull) {
+    return state.patience_ends(stopped + progress, lull) - stopped;
+  };
+  using std::chrono::seconds;
+  CHECK(after(seconds(10), seconds(0)) == seconds(2));  // it ends for good: progress is nothing
+  state.stop_reason = static_cast<std::uint8_t>(GoodbyeReason::moved);
+  CHECK(after(seconds(-5), seconds(0)) == seconds(2));
+  CHECK(after(seconds(10), seconds(0)) == seconds(12));
+  CHECK(after(seconds(10), seconds(1)) == seconds(12));
+  CHECK(after(seconds(10), seconds(8)) == seconds(18));
+  CHECK(after(seconds(59), seconds(0)) == seconds(60));
+  CHECK(after(seconds(1000), seconds(1000)) == seconds(60));
+  state.is_hurried = true;
+  CHECK(after(seconds(10), seconds(0)) == seconds(2));
+  state.is_hurried = false;
+  state.stop_reason = static_cast<std::uint8_t>(GoodbyeReason::shutdown);
+  state.peer_reason = static_cast<std::uint8_t>(GoodbyeReason::moved);  // the peer may know of it first
+  CHECK(after(seconds(10), seconds(0)) == seconds(12));
 }
 
 // --- chains ---
