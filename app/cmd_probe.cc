@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
-#include "tuner/probe.h"
+#include "tuner/path_shape.h"
 #include "tuner/report.h"
 
 namespace lt::app {
@@ -62,6 +62,16 @@ Result<tuner::ProbeRequest> request_of(const ProbeCommand& command) {
   return request;
 }
 
+Result<tuner::PathRequest> path_request_of(const ProbeCommand& command) {
+  tuner::PathRequest request;
+  LT_TRY(request.data, address_of(command.data, "--data"));
+  if (!command.source.empty()) {
+    LT_TRY(request.source, address_of(command.source, "--source"));
+  }
+  request.data_port = command.data_port;
+  return request;
+}
+
 }  // namespace
 
 Result<Outcome> run_probe_server(const ProbeServeCommand& command, const std::stop_token& stop,
@@ -95,6 +105,12 @@ Result<Outcome> run_probe_command(const ProbeCommand& command, const std::stop_t
   tuner::ProbeClientOptions options;
   LT_TRY(options.control, tuner::ControlAddress::parse(command.control));
   LT_TRY(options.token, given_token(command.token_file));
+  if (command.is_path) {
+    LT_TRY(const auto path, path_request_of(command));
+    LT_TRY(const auto shape, tuner::probe_path(options, path, stop));
+    return Outcome{tuner::to_json(shape), tuner::text_of(shape),
+                   shape.path_failure ? exit_failed : exit_done};
+  }
   LT_TRY(const auto request, request_of(command));
   LT_TRY(const auto result, tuner::run_probe(options, request, stop));
   return Outcome{tuner::to_json(result), tuner::text_of(result),

@@ -23,7 +23,7 @@ struct ProbeServeCommand {
 /// `linktune probe --control ADDR:PORT --data ADDR [--data-port N] [--source ADDR] [--seconds S]
 /// [--omit S]
 /// [--idle S] [--flows N] [--direction up|down|both] [--congestion NAME] [--echo-rate N]
-/// [--token-file FILE]`
+/// [--token-file FILE] [--path]`
 struct ProbeCommand {
   std::string control;
   std::string data;
@@ -38,6 +38,7 @@ struct ProbeCommand {
   unsigned echo_per_second{200};
   unsigned echo_bytes{64};
   std::string token_file;  // empty: LINKTUNE_PROBE_TOKEN, if it is set
+  bool is_path{false};     // the shape of the path instead of a load
 };
 
 /// Serves until `stop`, or until the first client has gone with `once`. Where it listens, and a

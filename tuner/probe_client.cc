@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 #include "tuner/fields.h"
-#include "tuner/probe_control.h"
+#include "tuner/probe_conversation.h"
 #include "tuner/probe_echo.h"
 #include "tuner/probe_flows.h"
 #include "tuner/probe_host.h"
@@ -12,14 +12,6 @@
 namespace lt::tuner {
 
 namespace {
-
-constexpr Milliseconds turn{50};  // how often the client looks at its clock and its stop token
-constexpr Milliseconds tick_period{500};
-
-struct Welcome {
-  std::string boot_id;
-  std::string kernel;
-};
 
 struct Ports {
   std::uint16_t tcp{0};
@@ -62,67 +54,6 @@ Result<ServerReport> server_report_from_json(const Json& value) {
   LT_TRY(report.loaded, echo_count_from_json(value, "loaded"));
   return report;
 }
-
-// The control line as the client uses it: it ticks while it waits, and ends with a silent peer.
-class Conversation {
- public:
-  Conversation(ControlLine line, std::stop_token stop)
-      : line_(std::move(line)), stop_(std::move(stop)) {}
-
-  Status say(const Json& words) { return line_.write(words); }
-
-  /// Waits for a line that has `word`. @error what the server reports as its error
-  Result<Json> expect(std::string_view word) {
-    last_heard_ = std::chrono::steady_clock::now();
-    for (;;) {
-      LT_TRY(const auto said, turn_once());
-      if (said && has_field(*said, word)) return *said;
-      if (said && !has_field(*said, "tick"))
-        return fail(Errc::protocol, "the probe server did not say `" + std::string(word) + "`");
-    }
-  }
-
-  /// Lets the line live until `done`.
-  template <class Done>
-  Status wait(Done done) {
-    last_heard_ = std::chrono::steady_clock::now();
-    while (!done()) {
-      LT_TRY(const auto said, turn_once());
-      if (said && !has_field(*said, "tick"))
-        return fail(Errc::protocol, "the probe server spoke out of turn");
-    }
-    return {};
-  }
-
- private:
-  Result<std::optional<Json>> turn_once() {
-    if (stop_.stop_requested()) return fail(Errc::interrupted, "the test was stopped");
-    LT_TRY(auto said, line_.read(turn));
-    const Instant now = std::chrono::steady_clock::now();
-    if (said) {
-      last_heard_ = now;
-      if (has_field(*said, "error")) return server_error(*said);
-    } else if (now - last_heard_ > silence_max) {
-      return fail(Errc::timed_out, "the probe server has gone silent");
-    }
-    if (now - last_tick_ >= tick_period) {
-      last_tick_ = now;
-      LT_CHECK(line_.write({{"tick", true}}));
-    }
-    return said;
-  }
-
-  static Result<std::optional<Json>> server_error(const Json& said) {
-    LT_TRY(const Json object, object_field(said, "error"));
-    LT_TRY(Error error, error_from_json(object));
-    return fail(std::move(error));
-  }
-
-  ControlLine line_;
-  std::stop_token stop_;
-  Instant last_heard_{};
-  Instant last_tick_{std::chrono::steady_clock::now()};
-};
 
 struct Flows {
   std::vector<Fd> up;    // we send
@@ -300,17 +231,6 @@ class Test {
   Fd udp_;
 };
 
-Result<Welcome> introduce(Conversation& talk, const ProbeClientOptions& options) {
-  Json hello = {{"linktune_probe", 1}};
-  if (options.token) hello["token"] = options.token->hex;
-  LT_CHECK(talk.say(hello));
-  LT_TRY(const Json said, talk.expect("linktune_probe"));
-  Welcome welcome;
-  LT_TRY(welcome.boot_id, text_field(said, "boot_id", 64));
-  LT_TRY(welcome.kernel, text_field(said, "kernel", 256));
-  return welcome;
-}
-
 ProbeResult without_path(const ProbeRequest& request, const Error& why) {
   ProbeResult result;
   result.request = request;
@@ -336,9 +256,8 @@ Result<Ports> agree(Conversation& talk, const ProbeRequest& request) {
 Result<ProbeResult> run_probe(const ProbeClientOptions& options, const ProbeRequest& request,
                               const std::stop_token& stop) {
   LT_CHECK(validate(request));
-  LT_TRY(ControlLine line, ControlLine::connect(options.control, options.connect_patience));
-  Conversation talk(std::move(line), stop);
-  LT_TRY(const Welcome welcome, introduce(talk, options));
+  LT_TRY(auto begun, Conversation::begin(options, stop));
+  auto& [talk, welcome] = begun;
   const auto ports = agree(talk, request);
   // The far end of a tunnel that has gone down has no address any more: the path's fault, not the
   // server's.

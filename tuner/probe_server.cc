@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "tuner/fields.h"
+#include "tuner/path_server.h"
 #include "tuner/probe_control.h"
 #include "tuner/probe_echo.h"
 #include "tuner/probe_flows.h"
@@ -231,7 +232,7 @@ class Session {
       }
       last_heard_ = std::chrono::steady_clock::now();
       return line_.write(
-          {{"linktune_probe", 1}, {"boot_id", boot_id()}, {"kernel", kernel_version()}});
+          {{"linktune_probe", 1}, {"boot_id", boot_id()}, {"kernel", kernel_version()}, {"path", path_version}});
     }
     return fail(Errc::timed_out, "it said nothing");
   }
@@ -244,7 +245,16 @@ class Session {
 
   Status answer(const Json& said) {
     if (has_field(said, "tick")) return {};
-    if (has_field(said, "plan")) return open_test(said);
+    if (has_field(said, "plan") && !path_) return open_test(said);
+    if (has_field(said, "path") && !path_ && !test_) return open_path(said);
+    if (path_ && ServedPath::is_for_path(said)) {
+      LT_TRY(const Json answer, path_->answer(said));
+      return line_.write(answer);
+    }
+    if (path_ && has_field(said, "path_end")) {
+      path_.reset();
+      return line_.write({{"path_ended", true}});
+    }
     if (has_field(said, "abandon")) {
       test_.reset();
       is_finishing_ = false;
@@ -274,6 +284,11 @@ class Session {
     return line_.write({{"ports", test_->ports()}});
   }
 
+  Status open_path(const Json& said) {
+    LT_TRY(path_, ServedPath::open(said, options_.data));
+    return line_.write(path_->port());
+  }
+
   Status tick(Instant now) {
     if (!test_ || now - last_tick_ < tick_period) return {};
     last_tick_ = now;
@@ -291,6 +306,7 @@ class Session {
   ControlLine line_;
   const ProbeServerOptions& options_;
   std::unique_ptr<ServedTest> test_;
+  std::unique_ptr<ServedPath> path_;
   Instant last_heard_{};
   Instant last_tick_{};
   bool is_finishing_{false};
