@@ -144,10 +144,10 @@ class Shaper {
   }
 
   // @return the largest payload, 0: none
-  Result<unsigned> search(const Way& way, PathWay& found) {
+  Result<unsigned> search(const Way& way, WayShape& found) {
     std::vector<unsigned> likely;
     for (const unsigned mtu : likely_mtus)
-      likely.push_back(std::min(mtu - udp_header_bytes(request_.data.family), payload_max()));
+      likely.push_back(std::min(mtu - datagram_overhead_bytes(request_.data.family), payload_max()));
     SizeSearch sizes(PathDatagram::bytes, payload_max(), likely);
     patience_ = first_patience;
     const Instant latest = std::chrono::steady_clock::now() + path_time_max;
@@ -177,7 +177,7 @@ class Shaper {
     }
   }
 
-  Status count_arrivals(const Way& way, PathWay& found) {
+  Status count_arrivals(const Way& way, WayShape& found) {
     if (request_.loss_packets > 0) {
       LT_TRY(found.full_size, count_of(way, found.payload_bytes, request_.loss_packets, 0));
     }

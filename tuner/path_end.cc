@@ -14,7 +14,6 @@ namespace {
 
 constexpr Milliseconds stop_latency{50};   // how late the receiver may notice that it should end
 constexpr Milliseconds send_patience{500};  // for room in a full queue of our own
-constexpr int receive_space_bytes = 4 << 20;
 
 IpAddress any_of(Family family) {
   IpAddress any;
@@ -50,8 +49,6 @@ std::optional<PathDatagram> PathDatagram::decode(ByteView raw) {
 Result<std::unique_ptr<PathEnd>> PathEnd::open(Family family, const std::optional<IpAddress>& local,
                                                std::uint16_t port, std::uint64_t nonce) {
   LT_TRY(BoundSocket bound, bind_udp(local ? *local : any_of(family), port));
-  // Clamped by the kernel to what it allows; the default holds three of the largest datagrams.
-  set_option(bound.fd.get(), SOL_SOCKET, SO_RCVBUF, receive_space_bytes);
   set_patience(bound.fd.get(), stop_latency);
   timeval patience{};
   patience.tv_usec = Microseconds(send_patience).count();

@@ -24,7 +24,7 @@ Result<Arrivals> arrivals_from_json(const Json& way, std::string_view name) {
   return arrivals;
 }
 
-Json way_to_json(const PathWay& way, Family family) {
+Json way_to_json(const WayShape& way, Family family) {
   const auto fragments = way.carries_fragments();
   return {{"mtu", way.mtu(family)},
           {"payload_bytes", way.payload_bytes},
@@ -34,9 +34,9 @@ Json way_to_json(const PathWay& way, Family family) {
           {"fragmented", arrivals_to_json(way.fragmented)}};
 }
 
-Result<PathWay> way_from_json(const Json& shape, std::string_view name, Family family) {
+Result<WayShape> way_from_json(const Json& shape, std::string_view name, Family family) {
   LT_TRY(const Json value, object_field(shape, name));
-  PathWay way;
+  WayShape way;
   LT_TRY(const std::uint64_t payload, whole_field(value, "payload_bytes", {0, udp_payload_max(family)}));
   way.payload_bytes = static_cast<unsigned>(payload);
   LT_TRY(way.is_exact, truth_field(value, "is_exact"));
@@ -56,7 +56,7 @@ std::string percent(double share) {
   return format("{:.1f}%", share * 100);
 }
 
-std::string text_of(const char* name, const PathWay& way, Family family) {
+std::string text_of(const char* name, const WayShape& way, Family family) {
   if (way.payload_bytes == 0) return std::string(name) + "  nothing arrives\n";
   std::string line = std::string(name) + "  MTU " + std::to_string(way.mtu(family)) +
                      (way.is_exact ? "" : " at least") + "  UDP payload " +
@@ -79,11 +79,11 @@ double Arrivals::loss() const {
   return static_cast<double>(sent - arrived) / static_cast<double>(sent);
 }
 
-unsigned PathWay::mtu(Family family) const {
-  return payload_bytes == 0 ? 0 : payload_bytes + udp_header_bytes(family);
+unsigned WayShape::mtu(Family family) const {
+  return payload_bytes == 0 ? 0 : payload_bytes + datagram_overhead_bytes(family);
 }
 
-std::optional<bool> PathWay::carries_fragments() const {
+std::optional<bool> WayShape::carries_fragments() const {
   if (fragmented.sent == 0) return std::nullopt;
   return fragmented.arrived * 2 > fragmented.sent;
 }

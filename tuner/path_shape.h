@@ -35,7 +35,7 @@ inline constexpr Milliseconds path_time_max{30'000};    // for the search of one
 inline constexpr Milliseconds path_gap_max{10};         // between two datagrams of a round
 
 /// What IP and UDP put before the payload (RFC 791, RFC 8200, RFC 768).
-[[nodiscard]] constexpr unsigned udp_header_bytes(Family family) {
+[[nodiscard]] constexpr unsigned datagram_overhead_bytes(Family family) {
   return family == Family::v4 ? 28 : 48;
 }
 /// The largest UDP payload of a packet: 65,535 bytes in all for IPv4, behind the header for IPv6.
@@ -62,7 +62,7 @@ struct Arrivals {
 };
 
 /// One way of a path.
-struct PathWay {
+struct WayShape {
   unsigned payload_bytes{0};  // largest unfragmented UDP payload that arrived; 0: none did
   bool is_exact{false};       // one byte more was tried and did not arrive, time and again
   Arrivals full_size;         // datagrams of payload_bytes
@@ -78,8 +78,8 @@ struct PathWay {
 struct PathShape {
   PathRequest request;
   std::optional<Error> path_failure;  // the path carries no UDP; the rest is then empty
-  PathWay up;
-  PathWay down;
+  WayShape up;
+  WayShape down;
 
   [[nodiscard]] Family family() const { return request.data.family; }
   /// The smaller of both ways: what a packet may have that is answered in kind. (unit: B)

@@ -140,7 +140,7 @@ TEST_CASE("a plain path has the MTU of its devices each way, and carries fragmen
   for (const Family family : {Family::v4, Family::v6}) {
     const PathShape shape = path.shape(family);
     CHECK_FALSE(shape.path_failure);
-    for (const PathWay& way : {shape.up, shape.down}) {
+    for (const WayShape& way : {shape.up, shape.down}) {
       CHECK(way.mtu(family) == 1500);
       CHECK(way.is_exact);
       CHECK(way.carries_fragments() == std::optional(true));

@@ -58,7 +58,7 @@ TEST_CASE("a shape comes back from its own JSON, and says what it means", "[tune
   CHECK(shape.down.mtu(Family::v6) == 1520);
   CHECK(shape.up.carries_fragments() == std::optional(false));
   CHECK(shape.down.carries_fragments() == std::optional(true));
-  CHECK_FALSE(PathWay{65507, true, {}, {}}.carries_fragments());
+  CHECK_FALSE(WayShape{65507, true, {}, {}}.carries_fragments());
   const auto again = path_shape_from_json(to_json(shape));
   REQUIRE(again);
   CHECK(to_line(to_json(*again)) == to_line(to_json(shape)));
