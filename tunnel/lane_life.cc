@@ -49,6 +49,8 @@ void LaneLife::hand_over_to(LaneLife& successor, std::optional<GoodbyeReason> re
   {
     const std::lock_guard lock(turn_mutex_);
     successor_ = &successor;
+    passes_proof_ = reason == GoodbyeReason::moved;
+    pass_on_proof();
     pass_on(Half::outbound);
     pass_on(Half::inbound);
   }
@@ -82,7 +84,13 @@ void LaneLife::take_turn(Half half) {
 void LaneLife::finish_turn(Half half) {
   const std::lock_guard lock(turn_mutex_);
   (half == Half::outbound ? has_sent_last_ : has_delivered_last_) = true;
+  pass_on_proof();
   pass_on(half);
+}
+
+// A lane that moves in good order has not been given up: what proved its path holds until the fresh one has its answer.
+void LaneLife::pass_on_proof() {
+  if (successor_ != nullptr && passes_proof_) successor_->state_.proven_before.set(state_.last_proof());
 }
 
 // A lane may end while it waits: its turn goes on only when it has come, or the next would overtake the one before.

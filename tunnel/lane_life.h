@@ -58,6 +58,7 @@ class LaneLife {
   void take_turn(Half half);
   void finish_turn(Half half);
   void pass_on(Half half);  // @pre turn_mutex_ is held
+  void pass_on_proof();     // @pre turn_mutex_ is held
   [[nodiscard]] LaneEnd cause_of_end(LaneEnd outbound_end) const;
   [[nodiscard]] bool is_moved(LaneEnd end) const;
 
@@ -69,6 +70,7 @@ class LaneLife {
   LaneLife* successor_{nullptr};
   bool has_sent_last_{false};
   bool has_delivered_last_{false};
+  bool passes_proof_{false};  // guarded likewise
 
   LaneEnd inbound_end_{LaneEnd::running};  // written by inbound before it ends
   std::string inbound_reason_;

@@ -1,6 +1,7 @@
 // What the two threads of a lane tell each other and the link: atomics, each written by one thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -85,6 +86,9 @@ struct LaneState {
   Ring<std::uint64_t, 2> pongs_wanted;  // stamps to be echoed; a full ring drops: no amplification
   DirectionCounters inbound;
 
+  // Written by the lane that hands over, under its lock: its own proof, until this one has one.
+  SharedInstant proven_before;
+
   // Written by outbound.
   DirectionCounters outbound;
   SharedInstant goodbye_at;  // when it had said GOODBYE
@@ -121,6 +125,16 @@ struct LaneState {
   [[nodiscard]] Instant heard_at(Instant now) const {
     return is_listening.load(std::memory_order_acquire) ? last_authenticated.get() : now;
   }
+
+  /// When the path was last proven: full size went there and came back, here or on the lane whose traffic goes on here. P-63
+  [[nodiscard]] Instant last_proof() const { return std::max(last_pong.get(), proven_before.get()); }
+
+  /// How long a PING is on its way there and back: the last one that came back, or one that has not yet.
+  [[nodiscard]] std::chrono::nanoseconds answer_delay(Instant now) const {
+    const std::chrono::nanoseconds last(rtt_ns.load(std::memory_order_relaxed));
+    return last_pong.get() == Instant() ? last : std::max<std::chrono::nanoseconds>(last, now - last_pong.get());
+  }
+
   /// When this lane is to be given up, unless a record opens before. P-46
   [[nodiscard]] Instant dead_at() const {
     const auto round_trips = lane_dead_round_trips * std::chrono::nanoseconds(smoothed_rtt_ns.load(std::memory_order_relaxed));

@@ -67,6 +67,17 @@ inline constexpr auto connect_deadline = 3s;   // twice the longest round trip t
 // While nobody answers, a fresh connect goes out this often: the kernel's own second try comes after 1 s, its third
 // after 3 s, and a path that is back must be found at once. 64 bytes each.
 inline constexpr auto reach_interval = 250ms;
+// A handshake from which nothing comes for so long is begun anew, each further time after twice as long: what stopped it may
+// be over, and the kernel's own next try far away. 3 round trips where those are longer.
+inline constexpr auto handshake_stall = 1s;
+inline constexpr unsigned handshake_stall_round_trips = 3;
+// A lane that has work for so many samples, and gets on with less than an eighth of what the session's lanes have lately
+// done, is held back on its way alone: another connection may not be.
+inline constexpr auto pace_interval = 1s;
+inline constexpr unsigned pace_samples_min = 3;
+inline constexpr double pace_share_least = 1.0 / 8;
+inline constexpr double pace_kept_a_second = 0.97;  // of the best seen: half is forgotten in 23 s
+inline constexpr auto pace_pause = 60s;             // between two lanes of one index that are replaced for this
 // The client's side of half_open_per_source_max and joins_per_second_max, with room for a clock that runs unlike ours and
 // a path that bunches up.
 inline constexpr std::size_t joins_under_way_max = half_open_per_source_max;

@@ -160,6 +160,10 @@ void Link::accept_all() {
       }
       return;
     }
+    if (has_hung_up(socket.get())) {
+      emit({LinkEventKind::stranger, peer.text(), "hung up before it was heard"});
+      continue;
+    }
     const auto id = machine_->on_accept(peer.address(), peer.text(), std::chrono::steady_clock::now());
     if (id) connections_.push_back({.id = *id, .socket = std::move(socket), .peer = peer});
     carry_out();
@@ -368,9 +372,18 @@ void Link::hear_lanes() {
   const Instant now = std::chrono::steady_clock::now();
   for (const RunningLane& running : lanes_) {
     const LaneState& state = running.lane->state();
+    const std::uint64_t received = state.inbound.wire_bytes.load(std::memory_order_relaxed);
     machine_->on_lane_heard(running.id, state.heard_at(now),
-                            std::max(state.inbound.wire_bytes.load(std::memory_order_relaxed),
-                                     state.outbound.wire_bytes.load(std::memory_order_relaxed)));
+                            std::max(received, state.outbound.wire_bytes.load(std::memory_order_relaxed)));
+    if (!machine_->wants_progress(running.id, now)) continue;
+    const auto path = sample_path(running.lane->socket_fd());
+    if (!path) continue;  // no TCP below
+    machine_->on_lane_progress(running.id,
+                               {.delivered = path->delivered,
+                                .received = received,
+                                .is_backlogged = path->is_backlogged,
+                                .answer_delay = state.answer_delay(now)},
+                               now);
   }
 }
 
@@ -478,7 +491,7 @@ LinkSnapshot Link::snapshot() const {
                       .sent_bytes = state.outbound.wire_bytes.load(std::memory_order_relaxed),
                       .received_bytes = state.inbound.wire_bytes.load(std::memory_order_relaxed)};
     if (const auto rtt = state.rtt_ns.load(std::memory_order_relaxed); rtt > 0) lane.rtt = std::chrono::nanoseconds(rtt);
-    snapshot.is_proven |= now - state.last_pong.get() <= options_.times.suspect;  // P-63
+    snapshot.is_proven |= now - state.last_proof() <= options_.times.suspect;  // P-63
     snapshot.tun_mtu = running.lane->tun_mtu();
     snapshot.lanes.push_back(std::move(lane));
   }

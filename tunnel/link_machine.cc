@@ -80,11 +80,18 @@ void LinkMachine::on_tick(Instant now) {
 void LinkMachine::plan(Instant now) {
   if (!is_client() || is_shut_down_) return;
   if (!session_) {
-    if (now >= session_due()) attempt(false, 0, TakeOver::no, now);
+    if (now >= session_due()) attempt_session(now);
     return;
   }
-  for (std::size_t index = 0; index < session_->slots.size(); ++index) {
-    if (const auto wish = wish_of(index); now >= wish.due) attempt(true, index, wish.take_over, now);
+  for (Slot& slot : session_->slots) {
+    if (now >= slot.next_progress) slot.next_progress = now + pace_interval;  // it has been told, or there is nothing to tell
+  }
+  // What is missing goes before what is only old: the server takes few joins at a time.
+  for (const Need need : {Need::missing, Need::silent, Need::held_back, Need::worn}) {
+    for (std::size_t index = 0; index < session_->slots.size(); ++index) {
+      const auto wish = wish_of(index, now);
+      if (wish.need == need && wish.is_due(now)) attempt_join(index, need, now);
+    }
   }
 }
 
@@ -92,30 +99,70 @@ Instant LinkMachine::session_due() const {
   return is_shaking_hands(false, 0) ? never : std::max(next_session_, next_reach_);
 }
 
-LinkMachine::Wish LinkMachine::wish_of(std::size_t index) const {
-  const Slot& slot = session_->slots[index];
-  if (is_shaking_hands(true, index)) return {never, TakeOver::no};
-  const bool is_connecting = has_attempt(true, index);
-  const Instant free_at = is_connecting ? Instant::min() : join_free_at();
-  if (!slot.lane) {
-    // Without any lane one index is enough: it tells whether the server is there and still knows the session.
-    if (lanes_up() == 0 && index != 0) return {never, TakeOver::no};
-    const TakeOver take_over = slot.has_had_lane ? TakeOver::abandoned : TakeOver::no;
-    return {std::max(is_connecting ? std::max(slot.next_attempt, next_reach_) : slot.next_attempt, free_at), take_over};
-  }
+// What an index needs, and since when, whether or not it may have it.
+std::pair<LinkMachine::Need, Instant> LinkMachine::need_of(const Slot& slot) const {
+  if (!slot.lane) return {Need::missing, Instant::min()};
   // P-70: a path that has gone silent may be back for a fresh connection long before TCP tries the old one again.
-  const Instant silent_at = std::max({slot.heard + options_.times.suspect, next_reach_, slot.next_attempt, free_at});
-  if (is_connecting) return {silent_at, TakeOver::abandoned};
-  const Instant renew_at = slot.is_worn ? slot.started : slot.renew_at;
-  const Instant worn_at = std::max({renew_at, next_reach_, slot.next_attempt, free_at});  // P-69
-  return silent_at <= worn_at ? Wish{silent_at, TakeOver::abandoned} : Wish{worn_at, TakeOver::graceful};
+  const Instant silent_at = slot.heard + options_.times.suspect;
+  const Instant worn_at = slot.is_worn ? slot.started : slot.renew_at;  // P-69
+  const Instant held_back_at = slot.held_back_at ? *slot.held_back_at + options_.times.pace_pause : slot.started;  // P-77
+  if (slot.pace.is_held_back() && held_back_at <= std::min(silent_at, worn_at)) return {Need::held_back, held_back_at};
+  return silent_at <= worn_at ? std::pair(Need::silent, silent_at) : std::pair(Need::worn, worn_at);
+}
+
+TakeOver LinkMachine::take_over_for(const Slot& slot, Need need) {
+  if (need == Need::worn) return TakeOver::graceful;
+  return need != Need::missing || slot.has_had_lane ? TakeOver::abandoned : TakeOver::no;
+}
+
+// While somebody answers, each index calls by itself, and the kernel repeats what is lost. While nobody does, one calls for
+// all, often (P-51); the others follow together once it has got through.
+LinkMachine::Wish LinkMachine::wish_of(std::size_t index, Instant now) const {
+  const Slot& slot = session_->slots[index];
+  const auto [need, since] = need_of(slot);
+  if (is_shaking_hands(true, index)) return {never, need};
+  const bool is_probing = is_in_doubt(now);
+  if (is_probing && index != prober(now)) return {never, need};
+  const Instant free_at = has_attempt(true, index) ? Instant::min() : join_free_at(is_probing);
+  return {std::max({since, slot.next_attempt, slot.next_reach, free_at}), need};
+}
+
+bool LinkMachine::is_in_doubt(Instant now) const {
+  return is_refused_ || std::none_of(session_->slots.begin(), session_->slots.end(), [&](const Slot& slot) {
+           return slot.lane && now - slot.heard < options_.times.suspect;
+         });
+}
+
+// The index that has the most urgent need, the lowest of them.
+std::size_t LinkMachine::prober(Instant now) const {
+  const auto rank = [&](const Slot& slot) {
+    const auto [need, since] = need_of(slot);
+    return since > now ? 9 : static_cast<int>(need);
+  };
+  const auto& slots = session_->slots;
+  const auto first = std::min_element(slots.begin(), slots.end(),
+                                      [&](const Slot& left, const Slot& right) { return rank(left) < rank(right); });
+  return static_cast<std::size_t>(first - slots.begin());
+}
+
+// Connects that went into the dark wait for the kernel's next try, seconds away: they are made anew.
+void LinkMachine::end_doubt(ConnectionId answered, Instant now) {
+  is_refused_ = false;
+  std::vector<ConnectionId> dark;
+  for (const auto& [id, greeting] : greetings_) {
+    if (id != answered && greeting.is_outgoing && greeting.joins && !greeting.handshake) dark.push_back(id);
+  }
+  for (const ConnectionId id : dark) close(id);
+  if (!session_) return;
+  for (Slot& slot : session_->slots) slot.next_reach = std::min(slot.next_reach, now);
 }
 
 // What the server would refuse is not asked for: a refusal costs a handshake and a wait that doubles. P-55, P-66
-Instant LinkMachine::join_free_at() const {
+Instant LinkMachine::join_free_at(bool is_probing) const {
   std::set<std::size_t> under_way;
   for (const auto& [id, greeting] : greetings_) {
-    if (greeting.is_outgoing && greeting.joins) under_way.insert(greeting.lane_index);
+    const bool counts = greeting.handshake || !is_probing;  // what goes into the dark takes no place there
+    if (greeting.is_outgoing && greeting.joins && counts) under_way.insert(greeting.lane_index);
   }
   if (under_way.size() >= joins_under_way_max) return never;
   const std::size_t asked = session_->joins.size() + under_way.size();
@@ -137,25 +184,45 @@ bool LinkMachine::is_shaking_hands(bool joins, std::size_t index) const {
 }
 
 // P-51: while nobody answers, a fresh connect goes out every reach_interval beside those under way.
-void LinkMachine::attempt(bool joins, std::size_t index, TakeOver take_over, Instant now) {
+LinkMachine::Greeting& LinkMachine::attempt(Instant now) {
   const ConnectionId id = ++last_id_;
   Greeting& greeting = greetings_[id];
   greeting.is_outgoing = true;
-  greeting.joins = joins;
-  greeting.lane_index = index;
-  greeting.take_over = take_over;
+  greeting.began = now;
   greeting.deadline = now + options_.times.connect;
-  next_reach_ = now + options_.times.reach * 4 / 5 + options_.times.reach * 2 / 5 * draw() / 255;
   actions_.emplace_back(DoConnect{id});
+  return greeting;
+}
+
+Instant LinkMachine::next_reach(Instant now) const {
+  return now + options_.times.reach * 4 / 5 + options_.times.reach * 2 / 5 * draw() / 255;
+}
+
+void LinkMachine::attempt_session(Instant now) {
+  attempt(now);
+  next_reach_ = next_reach(now);
+}
+
+void LinkMachine::attempt_join(std::size_t index, Need need, Instant now) {
+  Slot& slot = session_->slots[index];
+  Greeting& greeting = attempt(now);
+  greeting.joins = true;
+  greeting.lane_index = index;
+  greeting.take_over = take_over_for(slot, need);
+  greeting.is_for_silent = need == Need::silent;
+  if (need == Need::held_back) slot.held_back_at = now;
+  slot.next_reach = is_in_doubt(now) ? next_reach(now) : std::max(next_reach(now), now + 2 * connect_took_);
 }
 
 void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, std::string peer, Instant now) {
   now_ = now;
   const auto found = greetings_.find(id);
   if (found == greetings_.end()) return;
+  connect_took_ = now - found->second.began;
+  if (is_refused_ || (session_ && is_in_doubt(now))) end_doubt(id, now);
   // The silent lane was heard again meanwhile: nobody has to take over.
   const Greeting& greeting = found->second;
-  if (greeting.joins && greeting.take_over == TakeOver::abandoned && session_ && greeting.lane_index < session_->slots.size()) {
+  if (greeting.is_for_silent && session_ && greeting.lane_index < session_->slots.size()) {
     const Slot& slot = session_->slots[greeting.lane_index];
     if (slot.lane && now - slot.heard < options_.times.suspect) return close(id);
   }
@@ -203,8 +270,18 @@ void LinkMachine::begin_handshake(ConnectionId id, Greeting& greeting, Instant n
   auto handshake = Handshake::create(options);
   if (!handshake) return fail_greeting(id, handshake.error(), now);
   greeting.handshake.emplace(std::move(*handshake));
-  greeting.deadline = now + options_.times.handshake;
+  greeting.began = now;
+  greeting.deadline = now + patience_with(greeting);
   flush(id, greeting);
+}
+
+// P-51: of the client, for the next sign of life. What a stopped server or a path that was cut have left half done is not
+// waited for to the end.
+std::chrono::nanoseconds LinkMachine::patience_with(const Greeting& greeting) const {
+  const std::chrono::nanoseconds whole = options_.times.handshake;
+  if (!greeting.is_outgoing) return whole;
+  const std::chrono::nanoseconds stall = options_.times.stall * (1 << std::min(stalls_, 8U));
+  return std::min(whole, std::max<std::chrono::nanoseconds>(stall, handshake_stall_round_trips * connect_took_));
 }
 
 void LinkMachine::flush(ConnectionId id, Greeting& greeting) {
@@ -229,6 +306,7 @@ void LinkMachine::on_bytes(ConnectionId id, ByteView bytes, Instant now) {
     greeting.deadline = now + options_.times.handshake;  // P-53
     door_.knocked(id);
   }
+  if (greeting.is_outgoing) greeting.deadline = std::min(greeting.began + options_.times.handshake, now + patience_with(greeting));
   flush(id, greeting);  // also after a failure: the REJECT or the alert that names the reason
   if (!taken) return fail_greeting(id, taken.error(), now);
   if (greeting.handshake->is_established()) promote(id, now);
@@ -249,10 +327,7 @@ void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now
   const Greeting& greeting = greetings_.at(id);
   const std::string peer = greeting.peer;
   if (!greeting.handshake) {
-    if (greeting.joins && session_) {  // P-51: the next is due after reach_interval, also where the answer is a reset
-      Slot& slot = session_->slots[greeting.lane_index];
-      slot.next_attempt = std::max(slot.next_attempt, next_reach_);
-    }
+    is_refused_ = true;
     close(id);
     return tell(LinkEventKind::connect_failed, peer, error.text());
   }
@@ -264,9 +339,11 @@ void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now
   const bool joins = greeting.joins;
   const std::size_t index = greeting.lane_index;
   const auto code = greeting.handshake->rejected();
+  const bool has_stalled = error.code == Errc::timed_out;
   close(id);
   tell(LinkEventKind::handshake_failed, peer, error.text());
   if (!is_outgoing) return;
+  if (has_stalled) return static_cast<void>(++stalls_);  // P-51: it has waited long enough
   if (joins && code == RejectCode::unknown_session) return drop_session(GoodbyeReason::restart);  // P-67: begin anew, at once
   if (code == RejectCode::duplicate_identity) {
     next_session_ = now + duplicate_identity_wait;
@@ -330,6 +407,7 @@ LinkMachine::Slot LinkMachine::make_slot() const {
 void LinkMachine::promote(ConnectionId id, Instant now) {
   Greeting& greeting = greetings_.at(id);
   Established established = greeting.handshake->take_established();
+  stalls_ = 0;
   door_.left(id);
   door_.remember(greeting.source);
   if (established.is_join) {
@@ -337,6 +415,8 @@ void LinkMachine::promote(ConnectionId id, Instant now) {
     if (!is_known || (!is_client() && session_->slots[established.lane_index].lane && established.take_over == TakeOver::no)) {
       return close(id);  // another one was faster
     }
+    // P-78: a GO that was long on its way, whose client has moved on to the lane that runs.
+    if (!is_client() && session_->slots[established.lane_index].lane > id) return close(id);
     session_->joins.push_back(now);
     if (session_->joins.size() > joins_per_second_max) session_->joins.pop_front();
     const auto ends = established.take_over == TakeOver::graceful ? std::optional(GoodbyeReason::moved) : std::nullopt;
@@ -372,6 +452,8 @@ void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established esta
   slot.heard = now;
   slot.renew_at = now + options_.times.lane_age / 10 * 9 + options_.times.lane_age / 5 * draw() / 255;
   slot.is_worn = false;
+  slot.pace = LanePace();
+  slot.next_progress = now;
   slot.has_had_lane = true;
   session_->last_lane = now;
   const std::string which = "lane " + std::to_string(established.lane_index) + " of " + std::to_string(session_->terms.lane_count);
@@ -393,6 +475,26 @@ void LinkMachine::on_lane_heard(ConnectionId id, Instant last_authenticated, std
   }
 }
 
+bool LinkMachine::wants_progress(ConnectionId id, Instant now) const {
+  if (!is_client() || !session_) return false;
+  return std::any_of(session_->slots.begin(), session_->slots.end(),
+                     [&](const Slot& slot) { return slot.lane == id && now >= slot.next_progress; });
+}
+
+// P-77
+void LinkMachine::on_lane_progress(ConnectionId id, const LaneProgress& progress, Instant now) {
+  if (!session_) return;
+  LaneRates best;
+  for (const Slot& slot : session_->slots) {
+    best.outbound = std::max(best.outbound, slot.pace.best().outbound);
+    best.inbound = std::max(best.inbound, slot.pace.best().inbound);
+  }
+  for (Slot& slot : session_->slots) {
+    if (slot.lane != id) continue;
+    slot.pace.take(progress, best, now);
+  }
+}
+
 void LinkMachine::on_lane_end(ConnectionId id, LaneEnd end, const std::string& reason, Instant now) {
   now_ = now;
   const auto slot = session_ ? std::find_if(session_->slots.begin(), session_->slots.end(),
@@ -403,7 +505,7 @@ void LinkMachine::on_lane_end(ConnectionId id, LaneEnd end, const std::string& r
   tell(LinkEventKind::lane_ended, slot->peer, std::string(name_of(end)) + ": " + reason);
   if (now - slot->started >= options_.times.reset_after) slot->backoff.reset();  // P-52
   slot->next_attempt = slot->backoff.next(now, draw());                          // P-51
-  next_reach_ = std::min(next_reach_, now);
+  slot->next_reach = std::min(slot->next_reach, now);
 }
 
 std::size_t LinkMachine::lanes_up() const {
@@ -450,7 +552,10 @@ Instant LinkMachine::next_deadline(Instant now) const {
   if (session_ && lanes_up() == 0) next = std::min(next, session_->last_lane + options_.times.session_kept);
   if (!is_client() || is_shut_down_) return next;
   if (!session_) return std::min(next, session_due());
-  for (std::size_t index = 0; index < session_->slots.size(); ++index) next = std::min(next, wish_of(index).due);
+  for (std::size_t index = 0; index < session_->slots.size(); ++index) {
+    next = std::min(next, wish_of(index, now).due);
+    if (const Slot& slot = session_->slots[index]; slot.lane) next = std::min(next, slot.next_progress);
+  }
   return next;
 }
 

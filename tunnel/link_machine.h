@@ -25,6 +25,7 @@
 #include "tunnel/backoff.h"
 #include "tunnel/doorkeeper.h"
 #include "tunnel/handshake.h"
+#include "tunnel/lane_pace.h"
 #include "tunnel/lane_state.h"
 #include "tunnel/limits.h"
 #include "tunnel/session_book.h"
@@ -51,6 +52,7 @@ struct LinkEvent {
 struct LinkTimes {
   std::chrono::milliseconds knock{knock_deadline};
   std::chrono::milliseconds handshake{handshake_deadline};
+  std::chrono::milliseconds stall{handshake_stall};
   std::chrono::milliseconds connect{connect_deadline};
   std::chrono::milliseconds reach{reach_interval};
   std::chrono::milliseconds reconnect_first{tunnel::reconnect_first};
@@ -59,6 +61,7 @@ struct LinkTimes {
   std::chrono::milliseconds suspect{lane_suspect_after};
   std::chrono::milliseconds lane_age{lane_age_max};    // give or take a tenth
   std::uint64_t lane_bytes{lane_bytes_max};            // either way (unit: B on the wire)
+  std::chrono::milliseconds pace_pause{tunnel::pace_pause};
   std::chrono::milliseconds session_kept{tunnel::session_kept};
   LaneTimes lane;
 };
@@ -118,6 +121,9 @@ class LinkMachine : private SessionBook {
   void on_closed(ConnectionId id, const Error& why, Instant now);
   /// What a running lane has heard last, and carried.
   void on_lane_heard(ConnectionId id, Instant last_authenticated, std::uint64_t wire_bytes);
+  /// What a running lane gets done, once a second, where the client wants to know it.
+  [[nodiscard]] bool wants_progress(ConnectionId id, Instant now) const;
+  void on_lane_progress(ConnectionId id, const LaneProgress& progress, Instant now);
   void on_lane_end(ConnectionId id, LaneEnd end, const std::string& reason, Instant now);
   /// Time has passed. Also to be called first, to begin.
   void on_tick(Instant now);
@@ -148,10 +154,12 @@ class LinkMachine : private SessionBook {
     std::string peer;
     std::optional<Handshake> handshake;  // none while the connect is under way
     Instant deadline;
+    Instant began{};          // the connect, then the handshake
     bool is_outgoing{false};
     bool joins{false};        // else it begins a session
     std::size_t lane_index{0};
     TakeOver take_over{TakeOver::no};
+    bool is_for_silent{false};  // it is not wanted once the lane is heard again
   };
   struct Slot {
     std::optional<ConnectionId> lane;
@@ -160,8 +168,12 @@ class LinkMachine : private SessionBook {
     Instant heard{};
     Instant renew_at{};
     bool is_worn{false};      // it has carried all that one key exchange should
+    LanePace pace;
+    Instant next_progress{};  // is to be told
+    std::optional<Instant> held_back_at;  // when a lane of this index was found to be, last
     bool has_had_lane{false};
-    Instant next_attempt{};
+    Instant next_attempt{};   // after a handshake that failed
+    Instant next_reach{};     // after a connect
     Backoff backoff;
   };
   struct Session {
@@ -185,15 +197,28 @@ class LinkMachine : private SessionBook {
 
   [[nodiscard]] bool is_client() const { return options_.role == crypto::Role::client; }
   void plan(Instant now);
+  // Why an index wants a connection, the most urgent first.
+  enum class Need : std::uint8_t { missing, silent, held_back, worn };
   struct Wish {
     Instant due;
-    TakeOver take_over;
+    Need need;
+    [[nodiscard]] bool is_due(Instant now) const { return now >= due; }
   };
   [[nodiscard]] Instant session_due() const;
-  [[nodiscard]] Wish wish_of(std::size_t index) const;
+  [[nodiscard]] Wish wish_of(std::size_t index, Instant now) const;
+  [[nodiscard]] std::pair<Need, Instant> need_of(const Slot& slot) const;
+  [[nodiscard]] static TakeOver take_over_for(const Slot& slot, Need need);
+  /// Nobody has answered of late: one index asks for all.
+  [[nodiscard]] bool is_in_doubt(Instant now) const;
+  [[nodiscard]] std::size_t prober(Instant now) const;
+  void end_doubt(ConnectionId answered, Instant now);
+  [[nodiscard]] std::chrono::nanoseconds patience_with(const Greeting& greeting) const;
   /// When one more index may be joined. @pre there is a session
-  [[nodiscard]] Instant join_free_at() const;
-  void attempt(bool joins, std::size_t index, TakeOver take_over, Instant now);
+  [[nodiscard]] Instant join_free_at(bool is_probing) const;
+  void attempt_session(Instant now);
+  void attempt_join(std::size_t index, Need need, Instant now);
+  Greeting& attempt(Instant now);
+  [[nodiscard]] Instant next_reach(Instant now) const;
   [[nodiscard]] bool has_attempt(bool joins, std::size_t index) const;
   [[nodiscard]] bool is_shaking_hands(bool joins, std::size_t index) const;
   void begin_handshake(ConnectionId id, Greeting& greeting, Instant now);
@@ -219,7 +244,10 @@ class LinkMachine : private SessionBook {
   std::unique_ptr<Session> session_;
   Backoff session_backoff_;
   Instant next_session_{};
-  Instant next_reach_{};      // while nobody answers: when the next connect goes out
+  Instant next_reach_{};      // while there is no session and nobody answers: when the next connect goes out
+  bool is_refused_{false};    // the last connect that came to an end was not answered
+  std::chrono::nanoseconds connect_took_{0};  // the last that was answered
+  unsigned stalls_{0};        // handshakes in a row from which nothing more came
   std::deque<Replaced> replaced_;
   Instant now_{};             // of the call under way, for judge()
   bool is_shut_down_{false};

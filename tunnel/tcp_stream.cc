@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <cstring>
@@ -106,6 +107,11 @@ Status connect_result(int fd) {
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
   if (error != 0) return fail_errno(error, "cannot connect");
   return {};
+}
+
+bool has_hung_up(int fd) {
+  pollfd polled{fd, POLLRDHUP, 0};
+  return ::poll(&polled, 1, 0) > 0;
 }
 
 Status tune(int fd, const StreamOptions& options) {

@@ -47,6 +47,9 @@ struct StreamOptions {
 /// How the connect ended. @error unreachable, timed_out, ...: as the system says
 [[nodiscard]] Status connect_result(int fd);
 
+/// Whether the other end of an accepted connection has gone again: what it still says, nobody waits for.
+[[nodiscard]] bool has_hung_up(int fd);
+
 /// What the connection tells about its path; nothing where it is no TCP connection. @thread any
 [[nodiscard]] std::optional<PathSample> sample_path(int fd);
 /// Caps the rate at which it sends (unit: B/s; all ones: none). Needs no privilege. @thread any

@@ -160,6 +160,10 @@ void Daemon::turn() {
 
 void Daemon::accept_all() {
   for (Network::Id socket = network_.accept(); socket != 0; socket = network_.accept()) {
+    if (network_.has_hung_up(socket, 1)) {
+      network_.close(socket, 1);
+      continue;
+    }
     const IpAddress address = network_.client_address(socket);
     const auto id = machine_->on_accept(address, address.text(), now());
     if (id) {
@@ -356,7 +360,22 @@ void Daemon::hear_lanes() {
     const LaneState& state = lane.life.state();
     machine_->on_lane_heard(lane.id, state.heard_at(now()),
                             std::max(state.inbound.wire_bytes.load(), state.outbound.wire_bytes.load()));
+    if (!machine_->wants_progress(lane.id, now())) continue;
+    const tunnel::PathSample path = network_.sample(lane.socket, options_.side);
+    machine_->on_lane_progress(lane.id,
+                               {.delivered = path.delivered,
+                                .received = state.inbound.wire_bytes.load(),
+                                .is_backlogged = path.is_backlogged,
+                                .answer_delay = state.answer_delay(now())},
+                               now());
   }
+}
+
+bool Daemon::is_proven() const {
+  return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) {
+    return machine_->lane_at(lane.queue) == lane.id && !lane.has_ended &&
+           now() - lane.life.state().last_proof() <= options_.times.suspect;
+  });
 }
 
 LaneDeeds Daemon::deeds_of(const Lane& lane) const {

@@ -77,6 +77,8 @@ class Daemon : public Watcher {
   [[nodiscard]] const tunnel::LinkMachine& machine() const { return *machine_; }
   /// The connection of the lane that runs on an index.
   [[nodiscard]] std::optional<Network::Id> lane_connection(std::size_t index) const;
+  /// As Link::snapshot() says it.
+  [[nodiscard]] bool is_proven() const;
   [[nodiscard]] std::vector<bool> queues_read() const;
   [[nodiscard]] std::uint64_t turns() const { return turns_; }
   [[nodiscard]] std::uint64_t ratchets() const;

@@ -23,14 +23,15 @@ double quantile(std::vector<double> values, double share) {
   return values[std::clamp<std::size_t>(at, 1, values.size()) - 1];
 }
 
-Outages measure_outages(std::uint64_t trials, std::uint8_t lanes, nanoseconds round_trip, std::size_t inner_connections) {
+Outages measure_outages(const OutageOptions& options) {
   Outages outages;
-  for (std::uint64_t trial = 1; trial <= trials && !outages.failure; ++trial) {
-    World world({.seed = trial, .lanes = lanes, .round_trip = round_trip});
+  const std::size_t stopped = options.fault == Fault::client_stopped ? 0 : 1;
+  for (std::uint64_t trial = 1; trial <= options.trials && !outages.failure; ++trial) {
+    World world({.seed = trial, .lanes = options.lanes, .round_trip = options.round_trip});
     world.start(1);
     world.start(0);
     for (const std::size_t side : {0U, 1U}) world.add_flow({.side = side, .queue = 0, .interval = milliseconds(5)});
-    InnerConnections inner(world, inner_connections);
+    InnerConnections inner(world, options.inner_connections);
     if (!world.run_for(seconds(3) + world.dice().between(nanoseconds(0), seconds(1)))) {
       outages.failure = world.failure();
       break;
@@ -40,22 +41,26 @@ Outages measure_outages(std::uint64_t trials, std::uint8_t lanes, nanoseconds ro
     const Instant cut = world.schedule().now();
     Instant noticed = cut;
     world.on_link_event = [&](std::size_t side, const tunnel::LinkEvent& event) {
-      if (event.kind != tunnel::LinkEventKind::lane_ended || ++given_up[side] > lanes) return;
+      if (event.kind != tunnel::LinkEventKind::lane_ended || ++given_up[side] > options.lanes) return;
       noticed = world.schedule().now();
     };
     world.note_fault();
-    world.set_paths(false);
-    const nanoseconds span = world.dice().between(nanoseconds(seconds(6)), nanoseconds(seconds(60)));
-    world.run_for(span);
-    if (given_up[0] < lanes || given_up[1] < lanes) noticed = Instant::max();
+    if (options.fault == Fault::path_cut) {
+      world.set_paths(false);
+    } else {
+      world.pause(stopped);
+    }
+    world.run_for(world.dice().between(options.shortest, options.longest));
+    if (given_up[0] < options.lanes || given_up[1] < options.lanes) noticed = Instant::max();
     const auto turns_before = inner.turns();
     world.set_paths(true);
+    world.go_on(stopped);
     const Instant back = world.schedule().now();
-    const auto carries = [&](std::size_t side) { return world.last_arrival(side) > back + round_trip / 2; };
+    const auto carries = [&](std::size_t side) { return world.last_arrival(side) > back + options.round_trip / 2; };
     world.run_until_true(seconds(20), [&] { return carries(0) && carries(1); });
-    outages.noticed_s.push_back(noticed == Instant::max() ? 1e9 : in_seconds(noticed - cut));
+    if (options.fault == Fault::path_cut) outages.noticed_s.push_back(noticed == Instant::max() ? 1e9 : in_seconds(noticed - cut));
     outages.recovered_s.push_back(in_seconds(world.schedule().now() - back));
-    if (inner_connections > 0) {
+    if (options.inner_connections > 0) {
       world.stop_flows();
       world.run_for(seconds(130));  // the longest wait between two tries is 120 s
       outages.inner_resets += inner.resets();

@@ -11,14 +11,24 @@
 namespace lt::sim {
 
 struct Outages {
-  std::vector<double> noticed_s;    // from the cut until the last end has given its lane up
-  std::vector<double> recovered_s;  // from the path's return until packets have come out at both ends
+  std::vector<double> noticed_s;    // from the cut until the last end has given its lane up; of a stop: nothing
+  std::vector<double> recovered_s;  // from the return until packets have come out at both ends
   std::uint64_t inner_resets{0};    // inner connections that their own time-outs ended
   std::uint64_t inner_stuck{0};     // and those that did not go on
   std::optional<std::string> failure;
 };
-/// Each trial cuts both directions, for 6 to 60 s, of a link with `lanes` lanes.
-[[nodiscard]] Outages measure_outages(std::uint64_t trials, std::uint8_t lanes, nanoseconds round_trip, std::size_t inner_connections);
+enum class Fault : std::uint8_t { path_cut, client_stopped, server_stopped };
+struct OutageOptions {
+  std::uint64_t trials{20};
+  std::uint8_t lanes{1};
+  nanoseconds round_trip{std::chrono::milliseconds(20)};
+  std::size_t inner_connections{0};
+  Fault fault{Fault::path_cut};
+  nanoseconds shortest{std::chrono::seconds(6)};
+  nanoseconds longest{std::chrono::seconds(60)};
+};
+/// Each trial cuts both directions of a link, or stops one of its daemons, for a time that its seed draws.
+[[nodiscard]] Outages measure_outages(const OutageOptions& options);
 
 struct Rekeys {
   std::uint64_t ratchets{0};

@@ -212,7 +212,8 @@ void Network::pump(Id id, std::size_t from) {
   End& end = connection.ends[from];
   if (end.error != 0 || end.is_gone || !end.is_established) return;
   const Path& path = paths_[from];
-  const std::uint64_t limit = std::min({end.written, end.window_end, end.acked + window_of(path, connection)});
+  const std::uint64_t window = end.backs_off ? chunk_max(path) : window_of(path, connection);
+  const std::uint64_t limit = std::min({end.written, end.window_end, end.acked + window});
   while (end.sent < limit) {
     const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(limit - end.sent, chunk_max(path)));
     const bool is_last = end.wants_end && end.sent + bytes == end.written;
@@ -339,6 +340,7 @@ void Network::on_acknowledged(Id id, std::size_t at, std::uint64_t received, std
     end.sent = std::max(end.sent, end.acked);
     end.patience = nanoseconds(0);
     end.is_timed = false;
+    end.backs_off = false;
     if (end.outbox_gone > end.outbox.size() / 2) {
       end.outbox.erase(end.outbox.begin(), end.outbox.begin() + static_cast<std::ptrdiff_t>(end.outbox_gone));
       end.outbox_gone = 0;
@@ -376,6 +378,7 @@ void Network::on_timer(Id id, std::size_t side, std::uint64_t timer) {
     return break_end(id, side, ETIMEDOUT);
   }
   end.patience = std::min<nanoseconds>(2 * end.patience, patience_most);
+  end.backs_off = true;
   end.sent = std::min(end.acked, end.written);
   if (end.window_end <= end.sent && end.sent < end.written) fly(id, side, {end.sent, 0, false});  // is the window open?
   const nanoseconds doubled = end.patience;

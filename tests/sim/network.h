@@ -71,6 +71,11 @@ class Network {
   [[nodiscard]] bool is_readable(Id id, std::size_t side) const;
   [[nodiscard]] bool is_broken(Id id, std::size_t side) const { return connections_[id]->ends[side].error != 0; }
   [[nodiscard]] tunnel::PathSample sample(Id id, std::size_t side) const;
+  /// The other end has gone: TCP's end, or a reset.
+  [[nodiscard]] bool has_hung_up(Id id, std::size_t side) const {
+    const End& end = connections_[id]->ends[side];
+    return end.has_end || end.error != 0;
+  }
   void shut(Id id, std::size_t side);
   void close(Id id, std::size_t side);
   [[nodiscard]] IpAddress client_address(Id id) const { return connections_[id]->client; }
@@ -120,6 +125,7 @@ class Network {
     std::uint64_t window_end{receive_room};
     bool wants_end{false};
     bool is_timed{false};
+    bool backs_off{false};     // nothing was acknowledged since a time-out: one segment at a time
     std::uint64_t timer{0};
     nanoseconds patience{0};   // the retransmission time-out; 0: as the path says
     Instant unacked_since{};

@@ -52,6 +52,14 @@ void draw_flows(World& world, Dice& dice) {
   }
 }
 
+std::string describe(const WorldOptions& options) {
+  const auto ms = [](nanoseconds span) { return std::to_string(std::chrono::duration_cast<milliseconds>(span).count()) + " ms"; };
+  return "the world: lanes " + std::to_string(options.lanes) + " (server " + std::to_string(options.server_lanes) + "), round trip " +
+         ms(options.round_trip) + ", jitter " + ms(options.jitter) + ", " + std::to_string(options.bytes_per_second / 1e6) +
+         " MB/s, lane age " + ms(options.times.lane_age) + ", lane bytes " + std::to_string(options.times.lane_bytes) +
+         ", session kept " + ms(options.times.session_kept);
+}
+
 // The connection of a lane that runs at the moment.
 std::optional<Network::Id> some_lane(World& world, Dice& dice) {
   Daemon* const daemon = world.daemon(dice.between(0, 1));
@@ -212,7 +220,10 @@ Trial run_trial(std::uint64_t seed, bool keeps_log) {
   live_through(world, own);
   Trial trial;
   trial.failure = world.failure();
-  if (trial.failure || keeps_log) trial.log = world.log();
+  if (trial.failure || keeps_log) {
+    trial.log = world.log();
+    trial.log.push_front(describe(world.options()));
+  }
   trial.stats = world.stats();
   trial.steps = world.schedule().steps();
   trial.simulated = world.schedule().now().time_since_epoch() - std::chrono::hours(24);

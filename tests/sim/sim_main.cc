@@ -27,7 +27,7 @@ int show_figures() {
   using namespace std::chrono_literals;
   bool is_good = true;
   for (const int lanes : {1, 2}) {
-    const auto outages = lt::sim::measure_outages(200, static_cast<std::uint8_t>(lanes), 20ms, 100);
+    const auto outages = lt::sim::measure_outages({.trials = 200, .lanes = static_cast<std::uint8_t>(lanes), .inner_connections = 100});
     is_good &= !outages.failure;
     std::printf("200 outages of 6 to 60 s, %d lane(s), 20 ms: noticed p50 %.2f s, most %.2f s; recovered p50 %.0f ms, p99 %.0f ms, "
                 "most %.0f ms; of 20000 inner connections reset %llu, stuck %llu%s%s\n",
@@ -36,6 +36,15 @@ int show_figures() {
                 1e3 * lt::sim::quantile(outages.recovered_s, 1), static_cast<unsigned long long>(outages.inner_resets),
                 static_cast<unsigned long long>(outages.inner_stuck), outages.failure ? " FAILED: " : "",
                 outages.failure ? outages.failure->c_str() : "");
+    std::fflush(stdout);
+  }
+  for (const auto fault : {lt::sim::Fault::client_stopped, lt::sim::Fault::server_stopped}) {
+    const auto stops = lt::sim::measure_outages({.trials = 200, .lanes = 2, .fault = fault, .shortest = 1s, .longest = 90s});
+    is_good &= !stops.failure;
+    std::printf("200 stops of the %s of 1 to 90 s, 2 lanes, 20 ms: recovered p50 %.0f ms, p99 %.0f ms, most %.0f ms%s%s\n",
+                fault == lt::sim::Fault::client_stopped ? "client" : "server", 1e3 * lt::sim::quantile(stops.recovered_s, 0.5),
+                1e3 * lt::sim::quantile(stops.recovered_s, 0.99), 1e3 * lt::sim::quantile(stops.recovered_s, 1),
+                stops.failure ? " FAILED: " : "", stops.failure ? stops.failure->c_str() : "");
     std::fflush(stdout);
   }
   for (const auto& rekeys : {lt::sim::measure_rekeys(10'000, 0), lt::sim::measure_rekeys(0, 1000)}) {

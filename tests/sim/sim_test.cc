@@ -5,6 +5,7 @@
 #include "tests/sim/crypto_seams.h"
 #include "tests/sim/figures.h"
 #include "tests/sim/inner.h"
+#include "tests/sim/pair.h"
 #include "tests/sim/search.h"
 
 using namespace lt;
@@ -12,46 +13,6 @@ using namespace lt::sim;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::string last_words(const World& world) {
-  std::string text;
-  for (const std::string& line : world.log()) text += line + "\n";
-  return text;
-}
-
-// A link that is up with all its lanes, and packets every 10 ms each way on the first queue.
-struct Pair : World {
-  explicit Pair(const WorldOptions& options) : World(options) {
-    start(1);
-    start(0);
-    there = add_flow({.side = 0, .interval = 10ms});
-    back = add_flow({.side = 1, .interval = 10ms});
-    expect_joined(3s + 10 * options.round_trip);
-    run_for(2 * options.round_trip + 200ms);
-  }
-  void expect_joined(nanoseconds within) {
-    const bool is_up = run_until_true(within, [this] { return is_joined(); });
-    INFO("seed " << options().seed << "\n" << last_words(*this));
-    REQUIRE_FALSE(failure());
-    REQUIRE(is_up);
-  }
-  // Packets come out at both ends again.
-  void expect_traffic(nanoseconds within) {
-    const Instant since = schedule().now();
-    const auto lag = options().round_trip / 2;
-    const bool flows = run_until_true(within + lag, [&] { return last_arrival(0) > since + lag && last_arrival(1) > since + lag; });
-    INFO("seed " << options().seed << "\n" << last_words(*this));
-    REQUIRE_FALSE(failure());
-    REQUIRE(flows);
-  }
-  void expect_end() {
-    check_end();
-    INFO("seed " << options().seed << "\n" << last_words(*this));
-    REQUIRE_FALSE(failure());
-  }
-  std::uint32_t there{0};
-  std::uint32_t back{0};
-};
 
 void search(std::uint64_t from, std::uint64_t count) {
   for (std::uint64_t seed = from; seed < from + count; ++seed) {
@@ -70,12 +31,13 @@ TEST_CASE("whatever befalls a link at random, no packet is altered, repeated or 
   search(1, SIM_SEEDS);
 }
 
-TEST_CASE("what a search has found once does not come again", "[sim]") {
+TEST_CASE("what a search has found once does not come again", "[sim][P-78]") {
   // 1007: the client called at once, and again, where the server's host refused. 1073: 16 joins at a time, of which the
   // server takes four, and on a path of 1.5 s the rest waited for half a minute. 10572, 13514: a join was under way when its
   // session was forgotten, and read the terms after they had gone. 234, 857: a GO that was long on its way replaced the session that its client had
-  // begun after it.
-  for (const std::uint64_t seed : {1007U, 1073U, 1223U, 158U, 10572U, 13514U, 234U, 857U}) search(seed, 1);
+  // begun after it. 24871: joins of new lanes behind renewals of old ones, on a path that senders in the dark had filled. 5093, 10879: the GO
+  // of a lane came after that of the one that had taken over from it, and the server put the elder last.
+  for (const std::uint64_t seed : {1007U, 1073U, 1223U, 158U, 10572U, 13514U, 234U, 857U, 24871U, 5093U, 10879U}) search(seed, 1);
 }
 
 TEST_CASE("one seed determines everything", "[sim]") {
@@ -105,7 +67,7 @@ TEST_CASE("R4: black holes of 2 s in each 7 s cost neither the session nor an in
     world.set_paths(false);
     world.run_for(2s);
     world.set_paths(true);
-    world.expect_traffic(1s);
+    world.expect_traffic(2s);  // the connections outlive this, and TCP's waits double: the next try is at most so far away
     world.run_for(4s);
   }
   CHECK(world.stats().sessions == 1);
@@ -115,7 +77,7 @@ TEST_CASE("R4: black holes of 2 s in each 7 s cost neither the session nor an in
 }
 
 TEST_CASE("R5: a black hole of 60 s is noticed within 5 s, and the link carries packets 1 s after it", "[sim]") {
-  const Outages outages = measure_outages(SIM_OUTAGES, 2, 20ms, 10);
+  const Outages outages = measure_outages({.trials = SIM_OUTAGES, .lanes = 2, .inner_connections = 10});
   INFO(outages.failure.value_or(""));
   CHECK_FALSE(outages.failure);
   CHECK(quantile(outages.noticed_s, 1) < 5.01);  // and the moment until a thread runs
@@ -160,8 +122,8 @@ TEST_CASE("R10: a daemon that was stopped for 1, 10 or 60 s goes on", "[sim]") {
   world.pause(side);
   world.run_for(span);
   world.go_on(side);
-  world.expect_traffic(span == 60s ? 10s : 3s);  // the longest wait between two handshakes is 7.5 s
-  world.expect_joined(8s);
+  world.expect_traffic(1s);
+  world.expect_joined(2s);
   if (span == 1s) CHECK(world.stats().sessions == 1);
   world.expect_end();
 }

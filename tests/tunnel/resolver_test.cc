@@ -95,10 +95,10 @@ TEST_CASE("a resolver may go while its question is under way", "[tunnel][resolve
     {
       Resolver resolver({"localhost", 5198}, [&] { answers.take(); });
       resolver.ask();
-      resolver.ask();  // one question at a time
+      resolver.ask();  // one question at a time: this is another one only where the first is answered already
     }
     const int count = answers.count;  // whoever has gone is not called again
-    CHECK(count <= 1);
+    CHECK(count <= 2);
     std::this_thread::yield();
     CHECK(answers.count == count);
   }
