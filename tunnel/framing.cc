@@ -26,7 +26,7 @@ Result<RecordHeader> parse_record_header(std::span<const Byte, record_header_byt
 Result<std::optional<std::pair<RecordType, ByteSpan>>> ReceiveBuffer::next_record(std::size_t plaintext_bytes_max) {
   using Found = std::optional<std::pair<RecordType, ByteSpan>>;
   if (held() < record_header_bytes) return Found();
-  const ByteSpan rest = ByteSpan(bytes_).subspan(begin_, held());
+  const ByteSpan rest = memory_.bytes().subspan(begin_, held());
   LT_TRY(const RecordHeader header, parse_record_header(rest.first<record_header_bytes>(), plaintext_bytes_max));
   if (rest.size() < header.record_bytes) return Found();  // P-32: no part of a record is anything
   begin_ += header.record_bytes;
@@ -34,11 +34,12 @@ Result<std::optional<std::pair<RecordType, ByteSpan>>> ReceiveBuffer::next_recor
 }
 
 void ReceiveBuffer::make_room(std::size_t bytes_wanted) {
-  LT_ASSERT(bytes_wanted <= bytes_.size());
+  const ByteSpan bytes = memory_.bytes();
+  LT_ASSERT(bytes_wanted <= bytes.size());
   if (begin_ == end_) {
     begin_ = end_ = 0;
-  } else if (bytes_.size() - begin_ < bytes_wanted) {
-    std::memmove(bytes_.data(), bytes_.data() + begin_, held());
+  } else if (bytes.size() - begin_ < bytes_wanted) {
+    std::memmove(bytes.data(), bytes.data() + begin_, held());
     end_ -= begin_;
     begin_ = 0;
   }

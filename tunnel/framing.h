@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "tunnel/raw_memory.h"
 #include "tunnel/wire.h"
 
 namespace lt::tunnel {
@@ -24,10 +25,10 @@ struct RecordHeader {
 /// receive() fills free_space(), record() yields whole records from the front. @thread inbound only
 class ReceiveBuffer {
  public:
-  explicit ReceiveBuffer(std::size_t capacity) : bytes_(capacity) {}
+  explicit ReceiveBuffer(std::size_t capacity) : memory_(capacity) {}
 
   /// Where the next bytes go. Never empty after make_room().
-  [[nodiscard]] ByteSpan free_space() { return ByteSpan(bytes_).subspan(end_); }
+  [[nodiscard]] ByteSpan free_space() { return memory_.bytes().subspan(end_); }
   void received(std::size_t count) { end_ += count; }
 
   /// The next whole record, or nothing until more bytes are here.
@@ -40,7 +41,7 @@ class ReceiveBuffer {
   [[nodiscard]] std::size_t held() const { return end_ - begin_; }
 
  private:
-  std::vector<Byte> bytes_;
+  RawMemory memory_;
   std::size_t begin_{0};
   std::size_t end_{0};
 };

@@ -24,6 +24,7 @@
 #include "tunnel/lane_state.h"
 #include "tunnel/limits.h"
 #include "tunnel/packing.h"
+#include "tunnel/raw_memory.h"
 #include "tunnel/sealing.h"
 #include "tunnel/segmentation.h"
 #include "tunnel/virtio.h"
@@ -51,8 +52,7 @@ class Inbound {
         drops_(drops),
         io_(io),
         wake_outbound_(std::move(wake_outbound)),
-        buffer_(receive_buffer_bytes),
-        segments_(packet_bytes_max) {}
+        buffer_(receive_buffer_bytes(options.record_limit)) {}
 
   /// Runs until the lane ends. @param early_records  bytes that came with the last of the handshake
   LaneEnd run(ByteView early_records);
@@ -112,7 +112,7 @@ class Inbound {
   std::size_t deliveries_used_{0};
   std::size_t deliveries_under_way_{0};
 
-  std::vector<Byte> segments_;
+  RawMemory segments_{packet_bytes_max};
   unsigned refusals_{0};  // good super-packets the kernel refused within a second (B-27)
   Instant refusals_since_{};
   bool kernel_takes_super_packets_{true};
@@ -216,7 +216,7 @@ void Inbound<Io>::settle() {
 template <IoPort Io>
 void Inbound<Io>::receive() {
   // Moving what is left would pull the memory from under a delivery.
-  if (deliveries_under_way_ == 0) buffer_.make_room(record_limit_max + record_overhead_bytes);
+  if (deliveries_under_way_ == 0) buffer_.make_room(options_.record_limit + record_overhead_bytes);
   ByteSpan space = buffer_.free_space();
   if (space.empty()) return;
   space = space.first(std::min(space.size(), receive_bytes_max));
@@ -382,7 +382,7 @@ void Inbound<Io>::deliver_segmented(PacketMeta meta, ByteSpan packet) {
     return write_now(packet);
   }
   DirectionCounters::add(state_.inbound.segmented, 1);
-  const auto cut = segment(meta, packet, segments_, [this](ByteView piece) { write_now(piece); });
+  const auto cut = segment(meta, packet, segments_.bytes(), [this](ByteView piece) { write_now(piece); });
   if (!cut) drops_.count(cut.error());
 }
 

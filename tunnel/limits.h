@@ -94,7 +94,10 @@ inline constexpr std::size_t batch_packets_max = 8;
 // Packets up to this size are copied together into one record; larger ones are sealed where they were read.
 // Copying 4 KiB costs less than the AEAD call, the system call and the iovec that it saves.
 inline constexpr std::size_t pack_copy_bytes_max = 4096;
-inline constexpr std::size_t receive_buffer_bytes = 2 * (record_limit_max + record_overhead_bytes);
+// Two of the largest records that were agreed: what is left of one never keeps the next from being received whole.
+[[nodiscard]] constexpr std::size_t receive_buffer_bytes(std::size_t record_limit) {
+  return 2 * (record_limit + record_overhead_bytes);
+}
 inline constexpr std::size_t deliveries_max = 64;  // packets handed to the tun in one submission
 
 }  // namespace lt::tunnel

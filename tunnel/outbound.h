@@ -27,6 +27,7 @@
 #include "tunnel/limits.h"
 #include "tunnel/packing.h"
 #include "tunnel/queue_governor.h"
+#include "tunnel/raw_memory.h"
 #include "tunnel/sealing.h"
 #include "tunnel/segmentation.h"
 #include "tunnel/tcp_stream.h"
@@ -57,7 +58,6 @@ class Outbound {
     for (std::size_t i = 0; i < slot_count; ++i) free_slots_.push_back(slot_count - 1 - i);
     for (Round& round : rounds_) round.prepare(arena_bytes());
     ping_.resize(std::max<std::size_t>(options.tun_mtu, stamp_bytes));
-    segments_.resize(packet_bytes_max);
   }
 
   /// Runs until the lane ends. @return why; `local_stop` also when the peer's end is handled by the inbound side
@@ -73,27 +73,26 @@ class Outbound {
   struct Slot {
     VnetHeader vnet;
     std::array<iovec, 2> vectors;
-    // Not zeroed: 4 MiB in all, and a lane starts in the link's own time.
-    std::unique_ptr<Byte[]> memory = std::make_unique_for_overwrite<Byte[]>(packet_at + packet_bytes_max + tag_bytes);
-    [[nodiscard]] Byte* packet() const { return memory.get() + packet_at; }
+    RawMemory memory{packet_at + packet_bytes_max + tag_bytes};  // 4 MiB in all; those in use are few, and the same
+    [[nodiscard]] Byte* packet() const { return memory.bytes().data() + packet_at; }
   };
 
   // The records that go out in one call.
   struct Round {
     std::vector<iovec> records;
     std::vector<std::size_t> slots;  // that hold records of it
-    std::vector<Byte> arena;         // small packets and control records, one record behind the other
+    RawMemory arena;                 // small packets and control records, one record behind the other
     std::size_t arena_used{0};
     std::size_t segmented{0};        // of arena_reserve
     std::size_t wire_bytes{0};
 
     void prepare(std::size_t arena_size) {
-      arena.resize(arena_size);
+      arena = RawMemory(arena_size);
       records.reserve(4 * burst_small_max);
       slots.reserve(slot_count);
     }
     [[nodiscard]] bool empty() const { return records.empty(); }
-    [[nodiscard]] ByteSpan arena_left() { return ByteSpan(arena).subspan(arena_used); }
+    [[nodiscard]] ByteSpan arena_left() { return arena.bytes().subspan(arena_used); }
   };
 
   // A burst of small packets, software segments of one packet, and the control records of a round.
@@ -156,7 +155,7 @@ class Outbound {
   Instant reads_paused_until_{};
 
   std::vector<Byte> ping_;
-  std::vector<Byte> segments_;
+  RawMemory segments_{packet_bytes_max};
   Instant next_ping_{};
   QueueGovernor governor_;
   Instant progress_at_{};       // while the lane ends: when the peer was last seen to have more
@@ -292,8 +291,8 @@ void Outbound<Io>::pack(PacketMeta meta, ByteView packet, Instant now) {
     pack_begin_ = round.arena_used;
     pack_end_ = pack_begin_ + record_header_bytes;
   }
-  LT_ASSERT(pack_end_ + item_bytes + tag_bytes <= round.arena.size());  // arena_bytes() covers a whole round
-  Byte* const at = round.arena.data() + pack_end_;
+  LT_ASSERT(pack_end_ + item_bytes + tag_bytes <= round.arena.bytes().size());  // arena_bytes() covers a whole round
+  Byte* const at = round.arena.bytes().data() + pack_end_;
   pack_item_header(std::span<Byte, item_header_bytes>(at, item_header_bytes), meta, packet.size());
   std::memcpy(at + item_header_bytes, packet.data(), packet.size());
   pack_end_ += item_bytes;
@@ -304,7 +303,7 @@ void Outbound<Io>::close_pack(Instant now) {
   if (pack_end_ == pack_begin_) return;
   Round& round = filling();
   const std::size_t record_bytes = pack_end_ - pack_begin_ + tag_bytes;
-  const ByteSpan record = ByteSpan(round.arena).subspan(pack_begin_, record_bytes);
+  const ByteSpan record = round.arena.bytes().subspan(pack_begin_, record_bytes);
   round.arena_used = pack_begin_ + record_bytes;
   pack_begin_ = pack_end_ = round.arena_used;
   seal(RecordType::data, record, now);
@@ -315,7 +314,7 @@ template <IoPort Io>
 void Outbound<Io>::segment_and_pack(PacketMeta meta, ByteSpan packet, Instant now) {
   DirectionCounters::add(state_.outbound.segmented, 1);
   std::size_t& used = filling().segmented;  // the rest of the arena is for what else the burst has brought
-  const auto cut = segment(meta, packet, segments_, [&](ByteView piece) {
+  const auto cut = segment(meta, packet, segments_.bytes(), [&](ByteView piece) {
     const std::size_t cost = piece.size() + item_header_bytes + record_overhead_bytes;
     if (used + cost > arena_reserve) {
       drops_.count(DropReason::device_full);

@@ -1,4 +1,4 @@
-// The way in takes 2 MiB for its receive buffer, once in a lane's life; a target makes a lane for each input, and the
+// The way in takes 140 KB for its receive buffer, once in a lane's life; a target makes a lane for each input, and the
 // address sanitizer maps and unmaps such a block each time, which costs more than all else. So one block is kept for
 // whoever asks for that size first. Everything else comes from the sanitizer's allocator, as before.
 #include <cstdlib>
@@ -8,7 +8,7 @@
 
 namespace {
 
-alignas(64) unsigned char block[lt::tunnel::receive_buffer_bytes];
+alignas(64) unsigned char block[lt::tunnel::receive_buffer_bytes(lt::tunnel::record_limit_min)];
 bool is_taken = false;  // targets that link this have one thread
 
 }  // namespace

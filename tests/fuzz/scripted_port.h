@@ -30,6 +30,7 @@ class ScriptedPort {
   Status adopt(int) { return {}; }
   void read(std::uint64_t, int, std::span<iovec>, tunnel::ReadMode) { expect(false, "the way in reads no device"); }
   void send(std::uint64_t, int, std::span<iovec>) { expect(false, "the way in sends nothing"); }
+  [[nodiscard]] std::optional<tunnel::PathSample> path(int) const { return std::nullopt; }
   void cancel_reads(int) { expect(false, "the way in reads no device"); }
   void wake() {}
   [[nodiscard]] Instant now() const { return Instant(std::chrono::hours(1)); }  // its time stands still

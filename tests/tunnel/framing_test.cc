@@ -68,7 +68,7 @@ TEST_CASE("a length is taken from 17 to the record limit and the tag", "[tunnel]
 }
 
 TEST_CASE("a bad header is judged before its body is waited for", "[tunnel][framing][P-28]") {
-  ReceiveBuffer buffer(receive_buffer_bytes);
+  ReceiveBuffer buffer(receive_buffer_bytes(record_limit_max));
   const Header bad = header(1, limit + 17);
   for (std::size_t i = 0; i < bad.size(); ++i) {
     REQUIRE(buffer.next_record(limit));

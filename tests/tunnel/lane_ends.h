@@ -354,7 +354,7 @@ class PeerByHand {
   Fd socket_;
   Sealer sealer_;
   Opener opener_;
-  ReceiveBuffer buffer_{receive_buffer_bytes};
+  ReceiveBuffer buffer_{receive_buffer_bytes(record_limit_max)};
   bool is_at_end_{false};
 };
 

@@ -146,7 +146,7 @@ TEST_CASE("a link is proven only while full-size PING are answered", "[tunnel][l
   server.wait_for(Kind::session_up);
   Opener opener = *Opener::create(std::move(keys.inbound));
   Sealer sealer = *Sealer::create(std::move(keys.outbound), {}, now());
-  ReceiveBuffer buffer(receive_buffer_bytes);
+  ReceiveBuffer buffer(receive_buffer_bytes(record_limit_max));
   // Answers the PINGs that come, each by as many bytes as asked for, until `until`.
   const auto answer = [&](std::size_t bytes, auto&& until) {
     const Instant end = now() + patience;
@@ -556,7 +556,7 @@ TEST_CASE("an existing session lives until GO of the new one, then ends with GOO
   server.wait_for(Kind::session_up);
   Sealer sealer = *Sealer::create(std::move(first.outbound), {}, now());
   Opener opener = *Opener::create(std::move(first.inbound));
-  ReceiveBuffer buffer(receive_buffer_bytes);
+  ReceiveBuffer buffer(receive_buffer_bytes(record_limit_max));
   const auto next_of_first = [&](RecordType wanted) -> std::vector<Byte> {
     const Instant until = now() + patience;
     for (;;) {
