@@ -119,6 +119,9 @@ std::string lab_help() {
          "  burst=0.5%/8       share lost in bursts, of 8 packets in the mean\n"
          "  corrupt=0.01%      share with one flipped bit\n"
          "  queue=1MB          what may wait before the line; the rest is dropped\n"
+         "  mtu=1492           largest packet; longer ones are cut, or their sender is told\n"
+         "  fragments=drop     fragments vanish, as behind some firewalls\n"
+         "  icmp=drop          nobody is told anything: with mtu= a black hole\n"
          "  blackout=on        nothing passes\n"
          "  seed=7             the same seed, the same fate for the n-th packet\n";
 }

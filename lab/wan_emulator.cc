@@ -24,6 +24,7 @@
 #include "base/text.h"
 #include "lab/frame_store.h"
 #include "lab/netns.h"
+#include "lab/router.h"
 #include "lab/sites.h"
 
 namespace lt::lab {
@@ -218,13 +219,46 @@ class WanEmulator::Lane {
       if (count <= static_cast<ssize_t>(ethernet_header_bytes)) break;
       const auto bytes = static_cast<std::size_t>(count);
       const Bytes packet{bytes - ethernet_header_bytes};
-      if (room.empty()) {
-        model_.refuse_for_storage(packet);
-      } else if (model_.offer(packet, clock_.now()) == Offer::accepted) {
-        store_.push(bytes);
+      switch (const Ruling ruling = judge(place.first(bytes), model_.settings())) {
+        case Ruling::pass:
+          if (room.empty()) {
+            model_.refuse_for_storage(packet);
+          } else if (model_.offer(packet, clock_.now()) == Offer::accepted) {
+            store_.push(bytes);
+          }
+          break;
+        case Ruling::cut:
+          for (const auto& piece : cut(place.first(bytes), model_.settings().mtu)) keep(piece);
+          break;
+        case Ruling::too_large:
+          tell_sender(place.first(bytes));
+          [[fallthrough]];
+        case Ruling::fragment:
+        case Ruling::icmp:
+          model_.refuse_by_router(packet, ruling);
+          break;
       }
     }
     return taken;
+  }
+
+  void keep(ByteView frame) {
+    const ByteSpan room = store_.room();
+    const Bytes packet{frame.size() - ethernet_header_bytes};
+    if (room.empty()) {
+      model_.refuse_for_storage(packet);
+    } else if (model_.offer(packet, clock_.now()) == Offer::accepted) {
+      std::copy(frame.begin(), frame.end(), room.begin());
+      store_.push(frame.size());
+    }
+  }
+
+  // By the router next to it: at once.
+  void tell_sender(ByteView frame) {
+    if (!model_.settings().icmp) return;
+    const auto answer = too_large_answer(frame, model_.settings().mtu);
+    if (answer && ::write(source_.frames.get(), answer->data(), answer->size()) < 0)
+      ++device_refused_;
   }
 
   std::uint64_t deliver() {

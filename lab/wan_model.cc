@@ -32,6 +32,9 @@ Json WanCounters::to_json() const {
           {"packets_lost_burst", packets_lost_burst},
           {"packets_dropped_queue", packets_dropped_queue},
           {"packets_dropped_storage", packets_dropped_storage},
+          {"packets_too_large", packets_too_large},
+          {"packets_dropped_fragment", packets_dropped_fragment},
+          {"packets_dropped_icmp", packets_dropped_icmp},
           {"packets_blackout", packets_blackout},
           {"packets_corrupted", packets_corrupted},
           {"packets_held", packets_held},
@@ -95,6 +98,15 @@ void WanModel::refuse_for_storage(Bytes size) {
   counters_.packets_in += 1;
   counters_.bytes_in += size.value;
   counters_.packets_dropped_storage += 1;
+}
+
+void WanModel::refuse_by_router(Bytes size, Ruling ruling) {
+  LT_ASSERT(ruling != Ruling::pass && ruling != Ruling::cut);
+  counters_.packets_in += 1;
+  counters_.bytes_in += size.value;
+  if (ruling == Ruling::too_large) counters_.packets_too_large += 1;
+  if (ruling == Ruling::fragment) counters_.packets_dropped_fragment += 1;
+  if (ruling == Ruling::icmp) counters_.packets_dropped_icmp += 1;
 }
 
 // Puts on the line whatever has begun by `now`.

@@ -36,6 +36,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "lab/random.h"
+#include "lab/router.h"
 #include "lab/wan_settings.h"
 
 namespace lt::lab {
@@ -48,6 +49,9 @@ struct WanCounters {
   std::uint64_t packets_lost_burst{0};           // lost in bursts
   std::uint64_t packets_dropped_queue{0};        // the queue was full
   std::uint64_t packets_dropped_storage{0};      // the emulator's memory was full: not asked for
+  std::uint64_t packets_too_large{0};            // above the path's MTU, and not to be fragmented
+  std::uint64_t packets_dropped_fragment{0};     // where fragments are dropped
+  std::uint64_t packets_dropped_icmp{0};         // where ICMP is dropped
   std::uint64_t packets_blackout{0};             // gone in a black-out
   std::uint64_t packets_corrupted{0};            // delivered with one flipped bit
   std::uint64_t packets_held{0}, bytes_held{0};  // under way now
@@ -56,7 +60,8 @@ struct WanCounters {
     return packets_lost_single + packets_lost_burst;
   }
   [[nodiscard]] std::uint64_t packets_dropped() const {
-    return packets_dropped_queue + packets_dropped_storage;
+    return packets_dropped_queue + packets_dropped_storage + packets_too_large +
+           packets_dropped_fragment + packets_dropped_icmp;
   }
   /// The law of conservation.
   [[nodiscard]] bool conserved() const {
@@ -90,6 +95,8 @@ class WanModel {
   [[nodiscard]] Offer offer(Bytes size, Instant now);
   /// A packet arrived for which the caller has no room: counted as dropped.
   void refuse_for_storage(Bytes size);
+  /// A packet arrived that a router drops for what it is: counted. @pre neither pass nor cut
+  void refuse_by_router(Bytes size, Ruling ruling);
 
   /// The oldest packet, if its time has come. Call until it yields nothing.
   [[nodiscard]] std::optional<Departure> take(Instant now);

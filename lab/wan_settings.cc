@@ -135,6 +135,30 @@ Problem set_queue(WanSettings& settings, std::string_view value) {
   return {};
 }
 
+Problem set_mtu(WanSettings& settings, std::string_view value) {
+  if (value == "device") {
+    settings.mtu = {0};
+    return {};
+  }
+  const auto bytes = parse_u64(value);
+  if (!bytes || *bytes < path_mtu_min.value || *bytes > mtu_bytes)
+    return "say a number of bytes from 576 to 1500, or device";
+  settings.mtu = {*bytes};
+  return {};
+}
+
+Problem set_fragments(WanSettings& settings, std::string_view value) {
+  if (value != "pass" && value != "drop") return "say pass or drop";
+  settings.fragments = value == "pass";
+  return {};
+}
+
+Problem set_icmp(WanSettings& settings, std::string_view value) {
+  if (value != "pass" && value != "drop") return "say pass or drop";
+  settings.icmp = value == "pass";
+  return {};
+}
+
 Problem set_blackout(WanSettings& settings, std::string_view value) {
   if (value != "on" && value != "off") return "say on or off";
   settings.blackout = value == "on";
@@ -155,7 +179,8 @@ struct Word {
 constexpr std::array known_words{
     Word{"rate", set_rate},   Word{"delay", set_delay},       Word{"jitter", set_jitter},
     Word{"loss", set_loss},   Word{"burst", set_burst},       Word{"corrupt", set_corrupt},
-    Word{"queue", set_queue}, Word{"blackout", set_blackout}, Word{"seed", set_seed}};
+    Word{"queue", set_queue}, Word{"mtu", set_mtu},           Word{"fragments", set_fragments},
+    Word{"icmp", set_icmp},   Word{"blackout", set_blackout}, Word{"seed", set_seed}};
 
 Result<const Word*> find_word(std::string_view key) {
   std::vector<std::string> names;
@@ -261,6 +286,10 @@ std::string WanSettings::text() const {
            " corrupt=" + share_text(corrupt);
   words += " queue=" + in_units(queue.value, std::span(size_units).first(3)) +
            " blackout=" + (blackout ? "on" : "off");
+  // Only where they are not as on any line, so that the usual settings read short.
+  if (mtu.value != 0) words += " mtu=" + std::to_string(mtu.value);
+  if (!fragments) words += " fragments=drop";
+  if (!icmp) words += " icmp=drop";
   return words + " seed=" + std::to_string(seed);
 }
 
@@ -273,6 +302,9 @@ Json WanSettings::to_json() const {
           {"burst_packets", burst_packets},
           {"corrupt", corrupt},
           {"queue_bytes", queue.value},
+          {"mtu_bytes", mtu.value},
+          {"fragments", fragments},
+          {"icmp", icmp},
           {"blackout", blackout},
           {"seed", seed}};
 }
@@ -316,6 +348,13 @@ const std::vector<Profile>& all_profiles() {
       profile("dsl", "the office on VDSL: 40 Mbit/s up, 100 Mbit/s down, 16 ms round trip",
               {"rate=40mbit", "delay=8ms", "jitter=500us", "queue=256kB"},
               {"rate=100mbit", "delay=8ms", "jitter=500us", "queue=256kB"}),
+      profile("pppoe", "as dsl, through PPPoE: packets of 1492 bytes, and who sends more is told",
+              {"rate=40mbit", "delay=8ms", "jitter=500us", "queue=256kB", "mtu=1492"},
+              {"rate=100mbit", "delay=8ms", "jitter=500us", "queue=256kB", "mtu=1492"}),
+      symmetric("nofragments", "100 Mbit/s, 20 ms round trip, behind a firewall that drops fragments",
+                {"rate=100mbit", "delay=10ms", "queue=256kB", "fragments=drop"}),
+      symmetric("noicmp", "100 Mbit/s, 20 ms round trip, packets of 1492 bytes, and nobody is told",
+                {"rate=100mbit", "delay=10ms", "queue=256kB", "mtu=1492", "icmp=drop"}),
       profile(
           "lte",
           "the office on LTE: 20 Mbit/s up, 60 Mbit/s down, 50 ms round trip, jitter, deep queues",

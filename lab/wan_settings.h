@@ -28,6 +28,9 @@ struct WanSettings {
   double burst_packets{1};  // ... and the mean length of a burst (unit: packets, >= 1)
   double corrupt{0};        // share of packets with one flipped bit (0 .. 1)
   Bytes queue{1'000'000};   // what may wait in front of the line; more is dropped at its tail
+  Bytes mtu{0};             // of an IP packet; 0: the device's own, 1500 (router.h)
+  bool fragments{true};     // false: IP fragments are dropped, as some firewalls do
+  bool icmp{true};          // false: ICMP is dropped, so nobody is told what is too large
   bool blackout{false};     // nothing passes, and what is under way is gone
   std::uint64_t seed{1};    // of loss, bursts, corruption and jitter
 
@@ -46,6 +49,7 @@ struct WanSettings {
 
 /// What the emulator can hold for one direction (delay and queue together).
 inline constexpr Bytes held_bytes_max{96'000'000};
+inline constexpr Bytes path_mtu_min{576};  // what IPv4 hosts must take (RFC 791)
 inline constexpr BitsPerSecond rate_max{100'000'000'000};
 inline constexpr Nanoseconds delay_max{std::chrono::seconds(10)};
 

@@ -71,6 +71,7 @@ TEST_CASE("settings written as words read back as they were", "[lab][settings]")
            {"rate=512345kbit", "delay=12345us", "jitter=7us"},
            {"loss=0.1%", "burst=0.033%/12.5", "corrupt=0.0001%"},
            {"queue=1234567b", "blackout=on", "seed=18446744073709551615"},
+           {"mtu=1492", "fragments=drop", "icmp=drop"},
            {"rate=unlimited", "queue=0b", "loss=33.3%"}}) {
     const auto settings = parse(words);
     REQUIRE(settings);
@@ -96,8 +97,9 @@ TEST_CASE("a value that says nothing clear is refused with its cure", "[lab][set
       "delay=10", "delay=-1ms", "delay=11s", "delay=1e1ms", "jitter=x", "loss=1", "loss=101%",
       "loss=-1%", "loss=%", "loss=0.1%%", "burst=1%", "burst=1%/", "burst=1%/0.5", "burst=1%/x",
       "burst=/5", "burst=1%/2000000", "burst=1%/2/3", "corrupt=2", "queue=5", "queue=97MB",
-      "queue=-1kB", "blackout=yes", "blackout=", "seed=-1", "seed=1.5", "seed=18446744073709551616",
-      "seed=", "=", "=5", "", " ", "rate=5mbit ", "delay=10 ms");
+      "queue=-1kB", "mtu=575", "mtu=1501", "mtu=", "mtu=none", "fragments=off", "icmp=on",
+      "blackout=yes", "blackout=", "seed=-1", "seed=1.5", "seed=18446744073709551616", "seed=", "=",
+      "=5", "", " ", "rate=5mbit ", "delay=10 ms");
   CAPTURE(word);
   const auto settings = parse({word});
   REQUIRE_FALSE(settings);
