@@ -1,10 +1,7 @@
 #include "tuner/bench.h"
 
-#include <thread>
-
-#include "base/clock.h"
-
 #include "tuner/fields.h"
+#include "tuner/when_free.h"
 
 namespace lt::tuner {
 
@@ -90,25 +87,6 @@ Result<GateOutcome> Bench::gate(const std::stop_token&) {
   return outcome;
 }
 
-namespace {
-
-// A server that has just ended a test may still be closing it, at most as long as it waits for a
-// silent path.
-constexpr Milliseconds busy_patience = silence_max + Milliseconds(2'000);
-
-Result<ProbeResult> run_when_free(const ProbeClientOptions& client, const ProbeRequest& request,
-                                  const std::stop_token& stop) {
-  const auto until = SteadyClock{}.now() + busy_patience;
-  for (;;) {
-    auto result = run_probe(client, request, stop);
-    const bool is_busy = !result && result.error().code == Errc::busy;
-    if (!is_busy || stop.stop_requested() || SteadyClock{}.now() > until) return result;
-    std::this_thread::sleep_for(Milliseconds(50));
-  }
-}
-
-}  // namespace
-
 Result<Sample> measure_by_probe(const ProbeClientOptions& client, const IpAddress& data,
                                 const std::optional<IpAddress>& source, const TrialPlan& plan,
                                 const std::stop_token& stop) {
@@ -117,7 +95,8 @@ Result<Sample> measure_by_probe(const ProbeClientOptions& client, const IpAddres
     ProbeRequest request = request_for(plan, load, results.empty());
     request.data = data;
     request.source = source;
-    LT_TRY(ProbeResult result, run_when_free(client, request, stop));
+    LT_TRY(ProbeResult result,
+           when_free(stop, [&] { return run_probe(client, request, stop); }));
     results.push_back(std::move(result));
     if (results.back().path_failure) break;  // the arm is down; more tests would only say so again
   }

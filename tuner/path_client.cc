@@ -51,6 +51,8 @@ class Shaper {
     } else {
       LT_CHECK(count_arrivals(up, shape.up));
       LT_CHECK(count_arrivals(down, shape.down));
+      LT_TRY(shape.up.sizes_lost, lost_of(up, request_.sizes));
+      LT_TRY(shape.down.sizes_lost, lost_of(down, request_.sizes));
     }
     LT_CHECK(close());
     return shape;
@@ -188,6 +190,24 @@ class Shaper {
       LT_TRY(found.fragmented, count_of(way, size, fragmented_packets, fragment));
     }
     return {};
+  }
+
+  // The sizes of which not one of SizeSearch::tries datagrams arrived.
+  Result<std::vector<unsigned>> lost_of(const Way& way, std::vector<unsigned> sizes) {
+    for (unsigned turn = 0; turn < SizeSearch::tries && !sizes.empty(); ++turn) {
+      std::vector<unsigned> lost;
+      for (std::size_t from = 0; from < sizes.size(); from += path_round_max) {
+        const std::size_t to = std::min(sizes.size(), from + path_round_max);
+        PathRound round;
+        round.sizes.assign(sizes.begin() + static_cast<std::ptrdiff_t>(from),
+                           sizes.begin() + static_cast<std::ptrdiff_t>(to));
+        LT_TRY(const Fates fates, send_round(way, round));
+        for (std::size_t i = 0; i < round.sizes.size(); ++i)
+          if (!fates.arrived[i]) lost.push_back(round.sizes[i]);
+      }
+      sizes = std::move(lost);
+    }
+    return sizes;
   }
 
   Result<Arrivals> count_of(const Way& way, unsigned size, unsigned count, unsigned fragment_bytes) {

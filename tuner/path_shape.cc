@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "tuner/fields.h"
+#include "tuner/path_end.h"
 
 namespace lt::tuner {
 
@@ -101,6 +102,13 @@ Status validate(const PathRequest& request) {
   if (request.loss_packets > path_loss_packets_max)
     return fail(Errc::invalid, "the number of full-size packets must be between 0 and " +
                                    std::to_string(path_loss_packets_max));
+  if (request.sizes.size() > path_sizes_max)
+    return fail(Errc::invalid,
+                "at most " + std::to_string(path_sizes_max) + " sizes can be asked for");
+  for (const unsigned size : request.sizes) {
+    if (size < PathDatagram::bytes || size > udp_payload_max(request.data.family))
+      return fail(Errc::invalid, std::to_string(size) + " bytes are no size of a datagram here");
+  }
   return {};
 }
 

@@ -22,6 +22,8 @@
 // path_datagrams_max for both together.
 #pragma once
 
+#include <vector>
+
 #include "tuner/probe.h"
 
 namespace lt::tuner {
@@ -31,6 +33,7 @@ inline constexpr unsigned path_version = 1;  // what a server's welcome says it 
 inline constexpr unsigned path_round_max = 128;         // datagrams of one round
 inline constexpr unsigned path_datagrams_max = 4'096;   // of each end, in one conversation
 inline constexpr unsigned path_loss_packets_max = 128;  // full-size datagrams that loss is told from
+inline constexpr unsigned path_sizes_max = 512;  // that a request asks for by name
 inline constexpr Milliseconds path_time_max{30'000};    // for the search of one way
 inline constexpr Milliseconds path_gap_max{10};         // between two datagrams of a round
 
@@ -47,6 +50,7 @@ struct PathRequest {
   IpAddress data{};                   // the server's address on the path
   std::uint16_t data_port{0};         // UDP port there; 0: the server picks
   std::optional<IpAddress> source{};  // the client's own address on that path; none: by route
+  std::vector<unsigned> sizes{};  // payloads that must pass as well, each by itself (path_sizes_max)
   unsigned loss_packets{100};         // full-size datagrams each way, 200 a second; 0: none
 };
 
@@ -68,6 +72,9 @@ struct WayShape {
   Arrivals full_size;         // datagrams of payload_bytes
   Arrivals fragmented;        // datagrams of about twice the MTU, sent in fragments; none sent: the MTU
                               // leaves nothing to fragment
+
+  std::vector<unsigned> sizes_lost;  // of the request's sizes: sent time and again, never arrived.
+                                     // Not in the JSON: only a gate asks for them
 
   /// The path MTU. 0 when nothing arrived. (unit: B)
   [[nodiscard]] unsigned mtu(Family family) const;
