@@ -44,8 +44,8 @@ bool comes_true(Condition condition, std::chrono::milliseconds patience) {
 // Two sites in a lab, their configs in a folder, their daemons as children.
 class Sites {
  public:
-  explicit Sites(const std::string& profile = "lan")
-      : sandbox(require(lab::Sandbox::build({.name = "e2e", .profile = profile, .seed = seed}))),
+  explicit Sites(const std::string& profile = "lan", const std::string& name = "e2e")
+      : sandbox(require(lab::Sandbox::build({.name = name, .profile = profile, .seed = seed}))),
         folder(require(ScratchFolder::create("test"))) {
     INFO("seed " << seed);
     const lab::Topology& topology = sandbox.topology();
