@@ -135,3 +135,34 @@ TEST_CASE("sixteen lanes come up also where the first are worn before the last a
   CHECK(is_up);
   CHECK_FALSE(world.failure());
 }
+
+TEST_CASE("R8: bytes that are changed on the way past TCP's checksum cost lanes and nothing else", "[sim][C-16]") {
+  Pair world({.seed = 26, .lanes = 2});
+  world.note_fault();
+  for (const std::size_t from : {0U, 1U}) world.network().path(from).lies = 0.02;
+  world.run_for(20s);
+  CHECK(world.stats().lies > 10);
+  CHECK(world.stats().lanes_over > 10);
+  for (const std::size_t from : {0U, 1U}) world.network().path(from).lies = 0;
+  world.expect_traffic(10s);  // behind the longest wait after handshakes that failed
+  world.expect_joined(10s);
+  world.expect_end();  // the world has compared every byte that came out
+}
+
+TEST_CASE("R19: a machine that was suspended for an hour is back within a second", "[sim][P-51][P-75]") {
+  const std::size_t side = GENERATE(0U, 1U);
+  World world({.seed = 27, .lanes = 2});
+  world.start(1);
+  world.start(0);
+  for (const std::size_t from : {0U, 1U}) world.add_flow({.side = from, .interval = 100ms});
+  world.run_for(2s);
+  world.note_fault();
+  world.pause(side);
+  world.run_for(1h);
+  world.go_on(side);
+  const Instant back = world.schedule().now();
+  const bool is_back = world.run_until_true(1s, [&] { return world.last_arrival(0) > back + 10ms && world.last_arrival(1) > back + 10ms; });
+  INFO("side " << side << "\n" << last_words(world));
+  CHECK(is_back);
+  CHECK_FALSE(world.failure());
+}

@@ -54,7 +54,7 @@ class Soak {
       const bool is_up = comes_true([this] { return sites_.state("office") == "up" && sites_.state("offsite") == "up"; }, 20s);
       REQUIRE(is_up);
       slowest_return_ = std::max(slowest_return_, std::chrono::duration<double>(std::chrono::steady_clock::now() - ended_at).count());
-      for (const std::size_t site : {0U, 1U}) vitals_[site].take(daemon(site).pid());
+      take_vitals();
       if (std::chrono::steady_clock::now() >= next_word) {
         say(std::chrono::steady_clock::now() - begin);
         next_word += 60s;
@@ -114,6 +114,15 @@ class Soak {
       INFO(tails());
       REQUIRE(daemon(site).is_running());
     }
+  }
+  // With all lanes there, so that two samples mean the same.
+  void take_vitals() {
+    const auto is_whole = [this](const std::string& site) {
+      const Json status = sites_.status(site);
+      return status["lanes"].size() == status["lanes_agreed"].get<std::size_t>();
+    };
+    if (!comes_true([&] { return is_whole("office") && is_whole("offsite"); }, 3s)) return;
+    for (const std::size_t site : {0U, 1U}) vitals_[site].take(daemon(site).pid());
   }
   // Some 10 Mbit/s each way, beside the inner connections.
   void keep_load() {
