@@ -119,8 +119,13 @@ TEST_CASE("a decision record that is not listed, not complete or out of number i
   passes(check_decision_records, {{"docs/adr/0001-a.md", record_text}, listing});
   fails_once(check_decision_records, {{"docs/adr/0001-a.md", record_text}}, "is not listed");
   fails_once(check_decision_records,
-             {{"docs/adr/0002-a.md", record_text}, {"docs/adr/README.md", "- [2](0002-a.md)\n"}},
-             "number 0001");
+             {{"docs/adr/2-a.md", record_text}, {"docs/adr/README.md", "- [2](2-a.md)\n"}},
+             "number of four digits");
+  fails_once(check_decision_records,
+             {{"docs/adr/0001-a.md", record_text},
+              {"docs/adr/0001-b.md", record_text},
+              {"docs/adr/README.md", "- [1](0001-a.md)\n- [1](0001-b.md)\n"}},
+             "number of another");
   fails_once(check_decision_records, {listing}, "lists '0001-a.md', which does not exist");
   std::string incomplete = record_text;
   incomplete.erase(incomplete.find("## Evidence"), 11);
