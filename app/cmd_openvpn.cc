@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "configs/openvpn_output.h"
 #include "configs/knob.h"
 #include "configs/toml_reader.h"
 #include "crypto/certificate.h"
@@ -156,17 +157,6 @@ bool has_line(std::string_view text, std::string_view words) {
   return text.find(words) != std::string_view::npos;
 }
 
-std::string last_words(std::string_view log) {
-  auto lines = split(trim(log), '\n');
-  const std::size_t count_max = 3;
-  if (lines.size() > count_max)
-    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count_max));
-  std::vector<std::string> words;
-  for (const std::string_view line : lines)
-    words.push_back(printable(line, 200));
-  return words.empty() ? "its log is empty" : "its log ends: " + join(words, " | ");
-}
-
 /// `text` with each line that begins with `option` replaced.
 std::string replaced(std::string_view text, std::string_view option, const std::string& line) {
   std::string out;
@@ -277,7 +267,7 @@ class PairCheck {
   }
 
   tl::unexpected<Error> complain(Errc code, const End& here, const std::string& what) const {
-    return fail(code, "the OpenVPN " + here.role + " " + what + "; " + last_words(log_of(here)));
+    return fail(code, "the OpenVPN " + here.role + " " + what + "; " + configs::openvpn_last_words(log_of(here)));
   }
 
   /// Waits for the log of `here`, while all of `running` run.

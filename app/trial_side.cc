@@ -8,12 +8,12 @@
 #include "app/control.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "configs/openvpn_output.h"
 
 namespace lt::app {
 
 namespace {
 
-constexpr std::string_view openvpn_started = "Initialization Sequence Completed";
 constexpr std::uint32_t ping_headers = 28;  // of IPv4 and ICMP (unit: B)
 
 }  // namespace
@@ -57,7 +57,7 @@ Result<TrialSide> TrialSide::start_openvpn(const Enter& enter, const std::string
   side.log_ = log;
   side.says_up_ = [log] {
     const auto text = read_file(log, 16 << 20);
-    return text && text->find(openvpn_started) != std::string::npos;
+    return text && configs::openvpn_has_started(*text);
   };
   LT_TRY(side.child_, Child::start({.argv = enter({*path, "--config", config}), .output_path = log}));
   return side;

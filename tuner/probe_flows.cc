@@ -1,7 +1,5 @@
 #include "tuner/probe_flows.h"
 
-#include <netinet/tcp.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
@@ -26,22 +24,6 @@ struct Receiver {
   bool is_lost{false};
 };
 
-tcp_info info_of(int fd) {
-  tcp_info info{};
-  socklen_t length = sizeof info;
-  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return {};
-  return info;
-}
-
-// Incompressible, so that no path looks faster than it is.
-std::vector<Byte> random_block() {
-  std::vector<Byte> block(send_block_bytes);
-  Random random(1);
-  for (std::size_t at = 0; at < block.size(); at += 8)
-    store_be64(block.data() + at, random.next());
-  return block;
-}
-
 }  // namespace
 
 struct LoadRun::Shared {
@@ -64,7 +46,7 @@ struct LoadRun::Shared {
   const Instant start_time{std::chrono::steady_clock::now()};
   const Milliseconds omit;
   const Milliseconds duration;
-  const std::vector<Byte> block{random_block()};
+  const std::vector<Byte> block{incompressible(send_block_bytes)};
   std::vector<Fd> sending;
   std::vector<Receiver> receivers;  // each is touched by its own thread until that is joined
 
@@ -152,7 +134,7 @@ void LoadRun::Shared::watch() {
   const auto retransmits_now = [this] {
     std::uint64_t sum = 0;
     for (const Fd& fd : sending)
-      sum += info_of(fd.get()).tcpi_total_retrans;
+      sum += tcp_info_of(fd.get()).tcpi_total_retrans;
     return sum;
   };
   if (sleep_until(start_time + omit)) {
@@ -164,7 +146,7 @@ void LoadRun::Shared::watch() {
     const auto cpu_after = read_cpu();
     retransmits = retransmits_now() - retransmits_before;
     for (const Fd& fd : sending)
-      rtts_us.push_back(static_cast<double>(info_of(fd.get()).tcpi_rtt));
+      rtts_us.push_back(static_cast<double>(tcp_info_of(fd.get()).tcpi_rtt));
     if (cpu_before && cpu_after) {
       cpu.cpus = cpu_count();
       cpu.window_seconds =

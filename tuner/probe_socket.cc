@@ -1,6 +1,5 @@
 #include "tuner/probe_socket.h"
 
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/time.h>
 
@@ -67,8 +66,13 @@ std::optional<FlowGreeting> FlowGreeting::decode(ByteView raw) {
 
 Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
                                const std::string& congestion) {
+  return listen_tcp(address, port, [&](int fd) { return set_congestion(fd, congestion); });
+}
+
+Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
+                               const std::function<Status(int)>& prepare) {
   LT_TRY(Fd fd, open_socket(address, SOCK_STREAM));
-  LT_CHECK(set_congestion(fd.get(), congestion));
+  LT_CHECK(prepare(fd.get()));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   LT_CHECK(bind_to(fd.get(), address, port));
@@ -88,8 +92,15 @@ Result<BoundSocket> bind_udp(const IpAddress& address, std::uint16_t port) {
 Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
                        const std::optional<IpAddress>& source, const std::string& congestion,
                        Instant deadline) {
+  return connect_tcp(
+      address, port, source, [&](int fd) { return set_congestion(fd, congestion); }, deadline);
+}
+
+Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
+                       const std::optional<IpAddress>& source,
+                       const std::function<Status(int)>& prepare, Instant deadline) {
   LT_TRY(Fd fd, open_socket(address, SOCK_STREAM));
-  LT_CHECK(set_congestion(fd.get(), congestion));
+  LT_CHECK(prepare(fd.get()));
   if (source) LT_CHECK(bind_to(fd.get(), *source, 0));
   LT_CHECK(set_nonblocking(fd.get(), true));
   const SocketAddress remote = SocketAddress::of(address, port);
@@ -141,6 +152,13 @@ std::string congestion_of(int fd) {
   socklen_t length = name.size();
   if (::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &length) != 0) return {};
   return std::string(name.data(), ::strnlen(name.data(), name.size()));
+}
+
+tcp_info tcp_info_of(int fd) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return {};
+  return info;
 }
 
 bool wait_for(int fd, short events, Instant deadline) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -39,17 +41,28 @@ struct BoundSocket {
 /// ours
 [[nodiscard]] Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
                                              const std::string& congestion);
+/// The same, with `prepare` for what must be set before. @error busy · not_found
+[[nodiscard]] Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
+                                             const std::function<Status(int fd)>& prepare);
 [[nodiscard]] Result<BoundSocket> bind_udp(const IpAddress& address, std::uint16_t port);
 /// @error unreachable · timed_out · interrupted
 [[nodiscard]] Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
                                      const std::optional<IpAddress>& source,
                                      const std::string& congestion, Instant deadline);
+/// The same, with `prepare` for what must be set before the connection is made.
+[[nodiscard]] Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
+                                     const std::optional<IpAddress>& source,
+                                     const std::function<Status(int fd)>& prepare,
+                                     Instant deadline);
 [[nodiscard]] Result<Fd> connect_udp(const IpAddress& address, std::uint16_t port,
                                      const std::optional<IpAddress>& source);
 
 /// Pins TCP_CONGESTION. @error unsupported, not_permitted: the sentence holds the cure
 [[nodiscard]] Status set_congestion(int fd, const std::string& name);
 [[nodiscard]] std::string congestion_of(int fd);
+
+/// What the kernel says of a TCP connection; zeros where it says nothing.
+[[nodiscard]] tcp_info tcp_info_of(int fd);
 
 /// Sends or receives exactly these bytes before the deadline. @error timed_out · closed
 [[nodiscard]] Status send_all(int fd, ByteView bytes, Instant deadline);

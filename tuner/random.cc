@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 namespace lt::tuner {
 
@@ -66,6 +67,15 @@ double Random::unit() {
 double Random::normal() {
   const double radius = std::sqrt(-2.0 * std::log(1.0 - unit()));
   return radius * std::cos(2.0 * std::numbers::pi * unit());
+}
+
+std::vector<std::uint8_t> incompressible(std::size_t count) {
+  LT_ASSERT(count % 8 == 0);
+  std::vector<std::uint8_t> bytes(count);
+  Random random(1);
+  for (std::size_t at = 0; at < count; at += 8)
+    store_be64(bytes.data() + at, random.next());
+  return bytes;
 }
 
 }  // namespace lt::tuner

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace lt::tuner {
 
@@ -48,5 +49,9 @@ class Random {
  private:
   std::array<std::uint64_t, 4> state_;
 };
+
+/// Bytes that no path can compress, so that none looks faster than it is; always the same.
+/// @pre count is a multiple of 8
+[[nodiscard]] std::vector<std::uint8_t> incompressible(std::size_t count);
 
 }  // namespace lt::tuner

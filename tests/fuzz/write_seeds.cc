@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/iperf3_samples.h"
 #include "tests/fuzz/probe_samples.h"
 #include "tuner/journal.h"
 #include "tuner/probe.h"
@@ -80,6 +81,18 @@ void write_all() {
   write_seed("foreign", "control", script({6}) + "unix:/run/linktune/probe.sock");
   write_seed("foreign", "key", script({7}) + "ltpub-BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
   write_seed("foreign", "size", script({7}) + "256KiB");
+  const std::string parameters = to_line(a_parameters_text());
+  const std::string results = to_line(a_report_text());
+  write_seed("iperf3", "parameters", script({0}) + parameters);
+  write_seed("iperf3", "results", script({1}) + results);
+  write_seed("iperf3", "bent_parameters", script({2, 0, 3, 0, 0, 0, 0, 7}));
+  write_seed("iperf3", "bent_results", script({3, 0, 5, 40, 0, 0, 0, 9}));
+  write_seed("iperf3", "client", script({4}) + std::string(36, 'a') + script({0, 0, 0, static_cast<int>(parameters.size() >> 8), static_cast<int>(parameters.size() & 255)}) + parameters + script({4, 16}));
+  write_seed("iperf3", "server", script({5, 9, 10, 1, 2, 13, 0, 0, static_cast<int>(results.size() >> 8), static_cast<int>(results.size() & 255)}) + results + script({14}));
+  write_seed("iperf3", "server_error", script({5, 9, 254, 0, 0, 0, 121, 0, 0, 0, 0}));
+  write_seed("iperf3", "datagrams", script({6, 0, 0, 0, 1, 15, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+  write_seed("openvpn_output", "version", script({1}) + "OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [EPOLL]\n");
+  write_seed("openvpn_output", "log", script({0}) + "2026-01-31 12:00:00 TUN/TAP device tun0 opened\n2026-01-31 12:00:01 Initialization Sequence Completed\n");
   write_seed("control_socket", "status", script({255, 255}) + "{\"request\":\"status\"}\n");
   write_seed("control_socket", "drops", script({0, 3}) + "{\"request\":\"stop\"}\n");
   write_seed("control_socket", "no_request", script({255, 255}) + "[1,{}]\n");

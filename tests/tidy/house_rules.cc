@@ -53,11 +53,11 @@ const std::vector<Rule>& rules() {
        "compare secrets in constant time"},
       {"SO_SNDBUF",
        program,
-       {},
+       {"tuner/iperf3_streams.cc"},  // what a client of iperf3 may ask for
        "a fixed buffer turns autotuning off (docs/adr/0002-tcp-as-carrier.md)"},
       {"SO_RCVBUF",
        program,
-       {},
+       {"tuner/iperf3_streams.cc"},  // what a client of iperf3 may ask for
        "a fixed buffer turns autotuning off (docs/adr/0002-tcp-as-carrier.md)"},
       {"sleep_for(", quick_tests, {}, "wait for the event"},
       {"usleep(", quick_tests, {}, "wait for the event"},
