@@ -111,7 +111,7 @@ class Client {
     if (state == Iperf3State::access_denied)
       return fail(Errc::busy, "the iperf3 server denies access: it is busy with another test; try again when that has ended");
     if (state == Iperf3State::server_terminate)
-      return fail(Errc::closed, "the iperf3 server was stopped");
+      return fail(Errc::rejected, "the iperf3 server was stopped; start it again there");
     return {};
   }
 

@@ -19,6 +19,7 @@ namespace {
 constexpr Milliseconds turn{50};
 constexpr Milliseconds cookie_patience{3'000};  // a stranger who says nothing is shown out
 constexpr Milliseconds words_patience{10'000};  // for each step of a client
+constexpr Milliseconds goodbye_patience{2'000};
 constexpr Milliseconds streams_patience{30'000};
 constexpr Milliseconds stall_patience{30'000};  // nothing moves: the client has gone
 constexpr Seconds overtime{40};                 // as iperf3: longer than announced by this much
@@ -224,7 +225,7 @@ class Session {
  private:
   Status between() {
     if (stop_.stop_requested()) return fail(Errc::interrupted, "the server was asked to end");
-    if (is_collecting_) return {};
+    if (!denies_others_) return {};
     if (wait_for(listener_, POLLIN, std::chrono::steady_clock::now())) {
       Fd stranger = accept_one(listener_);
       if (stranger.is_open()) deny(std::move(stranger));
@@ -254,7 +255,8 @@ class Session {
     if (test_.wants_server_output) report.output = summary(report) + "\n";
     LT_CHECK(line_.send(iperf3_report_json(report)));
     LT_CHECK(line_.send(Iperf3State::display_results));
-    static_cast<void>(line_.read_state(words_patience));  // IPERF_DONE, or it has gone: the same to us
+    denies_others_ = false;
+    static_cast<void>(line_.read_state(goodbye_patience));  // IPERF_DONE, or it has gone: the same to us
     return summary(report);
   }
 
@@ -275,7 +277,7 @@ class Session {
     const std::size_t all = test_.streams * (test_.load == Load::both ? 2U : 1U);
     std::vector<Iperf3Stream> streams;
     const auto add = [&](Fd fd) { streams.push_back({std::move(fd), streams.size() >= receiving}); };
-    is_collecting_ = true;
+    denies_others_ = false;
     std::optional<TcpDoor> tcp;
     std::optional<UdpDoor> udp;
     if (test_.is_udp) {
@@ -298,7 +300,7 @@ class Session {
           if (streams.size() < all) add(std::move(fd));
       }
     }
-    is_collecting_ = false;
+    denies_others_ = true;
     return streams;
   }
 
@@ -352,7 +354,7 @@ class Session {
 
   int listener_;
   std::stop_token stop_;
-  bool is_collecting_{false};  // the listener's connections are streams then, not strangers
+  bool denies_others_{true};  // not while streams are collected, and not when the test is over: the next may wait
   Iperf3Cookie cookie_{};
   Iperf3Test test_;
   Iperf3Line line_;

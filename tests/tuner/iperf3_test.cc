@@ -352,7 +352,7 @@ TEST_CASE("who is no iperf3 server, refuses, hangs up or goes silent is named wi
   CHECK(error_of("HTTP/1.1 400 Bad Request\r\n\r\n").code == Errc::protocol);
   CHECK_THAT(error_of("SSH-2.0-OpenSSH\r\n").what, Contains("no iperf3 server"));
   CHECK(error_of("\xff").code == Errc::busy);
-  CHECK(error_of("\x0b").code == Errc::closed);
+  CHECK_THAT(error_of("\x0b").what, Contains("was stopped"));
   CHECK(error_of("\x09\x0d").code == Errc::protocol);
   CHECK(error_of(std::string("\x09\xfe\0\0\0\x8e\0\0\0\0", 10)).code == Errc::not_permitted);
   CHECK(error_of(std::string("\x09\xfe\0\0\0\x86\0\0\0\0", 10)).code == Errc::unsupported);
@@ -431,7 +431,11 @@ TEST_CASE("our server, stopped in the middle of a test, tells its client", "[tun
   Iperf3Test test = a_test();
   test.seconds = 60;
   std::optional<Result<Iperf3Result>> result;
-  std::jthread client([&] { result.emplace(run_iperf3_test(server.client(), test)); });
+  // The watcher below may have been first in the door.
+  std::jthread client([&] {
+    do result.emplace(run_iperf3_test(server.client(), test));
+    while (!*result && result->error().code == Errc::busy);
+  });
   for (;;) {
     const Fd fd = connected_to(server.port());
     std::array<Byte, 1> denied{};
@@ -441,7 +445,7 @@ TEST_CASE("our server, stopped in the middle of a test, tells its client", "[tun
   client.join();
   REQUIRE(result);
   REQUIRE_FALSE(*result);
-  CHECK((result->error().code == Errc::closed || result->error().code == Errc::busy));
+  CHECK_THAT(result->error().what, Contains("was stopped"));
 }
 
 TEST_CASE("garbage and half-open clients cost our server seconds, and it serves the next", "[tuner][iperf3]") {
