@@ -37,7 +37,7 @@ Result<std::optional<BitsPerSecond>> rate_field(const Json& value, std::string_v
   std::optional<BitsPerSecond> rate;
   if (!has_field(value, name)) return rate;
   LT_TRY(const std::uint64_t bits, whole_field(value, name, {0, rate_bits_max}));
-  rate = BitsPerSecond(bits);
+  rate = BitsPerSecond{bits};
   return rate;
 }
 
@@ -69,7 +69,7 @@ Result<CipherSpeed> cipher_from_json(const Json& value) {
   speed.bytes_at_once = static_cast<std::uint32_t>(bytes);
   LT_TRY(const std::uint64_t rate,
          whole_field(value, "bits_per_second_per_core", {0, rate_bits_max}));
-  speed.per_core = BitsPerSecond(rate);
+  speed.per_core = BitsPerSecond{rate};
   return speed;
 }
 
@@ -78,7 +78,7 @@ std::string megabits(BitsPerSecond rate) {
 }
 
 BitsPerSecond scaled(BitsPerSecond rate, double factor) {
-  return BitsPerSecond(static_cast<std::uint64_t>(static_cast<double>(rate.value) * factor));
+  return BitsPerSecond{static_cast<std::uint64_t>(static_cast<double>(rate.value) * factor)};
 }
 
 }  // namespace
@@ -99,10 +99,10 @@ std::optional<bool> Physics::carries_fragments() const {
 
 std::optional<Bytes> Physics::bandwidth_delay() const {
   if (idle.count == 0 || (!up.goodput && !down.goodput)) return std::nullopt;
-  const auto faster = std::max(up.goodput.value_or(BitsPerSecond(0)).value,
-                               down.goodput.value_or(BitsPerSecond(0)).value);
+  const auto faster = std::max(up.goodput.value_or(BitsPerSecond{0}).value,
+                               down.goodput.value_or(BitsPerSecond{0}).value);
   const double bytes = static_cast<double>(faster) / 8.0 * idle.us_p50 / 1e6;
-  return Bytes(static_cast<std::uint64_t>(std::llround(bytes)));
+  return Bytes{static_cast<std::uint64_t>(std::llround(bytes))};
 }
 
 double tcp_share_of_ethernet(std::uint32_t mtu, Family family) {

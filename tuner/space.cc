@@ -311,8 +311,8 @@ Bound bound_of(const Arm& arm, const Physics& physics) {
   if (!share) return bound;
   const auto lower = [&](std::optional<BitsPerSecond>& way) {
     if (way)
-      way = BitsPerSecond(
-          static_cast<std::uint64_t>(static_cast<double>(way->value) * std::min(1.0, *share)));
+      way = BitsPerSecond{
+          static_cast<std::uint64_t>(static_cast<double>(way->value) * std::min(1.0, *share))};
   };
   lower(bound.up);
   lower(bound.down);
