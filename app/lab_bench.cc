@@ -2,9 +2,11 @@
 
 #include <future>
 
+#include "app/cipher_speed.h"
 #include "app/cmd_openvpn.h"
 #include "configs/knob.h"
 #include "lab/netns.h"
+#include "tuner/line_survey.h"
 #include "tuner/probe_host.h"
 
 namespace lt::app {
@@ -93,6 +95,7 @@ Status LabBench::start_native(const tuner::Arm& arm) {
   const TrialPlace place;
   LT_TRY(native_, NativePair::start(sandbox_, {.folder = folder, .knobs = knobs, .place = place}));
   data_ = place.offsite.address;
+  mtu_ = knobs.mtu;
   return {};
 }
 
@@ -101,14 +104,60 @@ Status LabBench::start_openvpn(const tuner::Arm& arm) {
   LT_TRY(const auto folder, folder_.add("start-" + std::to_string(++starts_)));
   LT_TRY(openvpn_, OpenVpnPair::write_and_start(sandbox_, *openvpn_keys_, knobs, openvpn_version_, folder));
   data_ = *IpAddress::parse(openvpn_offsite_address);
+  mtu_ = knobs.tun_mtu;
   return {};
 }
 
-Result<tuner::Sample> LabBench::measure(const tuner::TrialPlan& plan, const std::stop_token& stop) {
+Result<tuner::ProbeClientOptions> LabBench::probe_client() const {
   LT_TRY(const auto control, tuner::ControlAddress::parse("unix:" + control_path_));
+  return tuner::ProbeClientOptions{.control = control};
+}
+
+Result<tuner::Physics> LabBench::physics(const std::stop_token& stop) {
+  LT_TRY(const auto client, probe_client());
+  std::optional<tuner::Physics> physics;
+  LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
+    LT_TRY(physics, tuner::survey_line({.client = client, .data = sandbox_.topology().offsite.wan_v4.address}, stop));
+    return {};
+  }));
+  LT_CHECK(add_cipher_speeds(*physics));
+  return *physics;
+}
+
+Result<tuner::GateOutcome> LabBench::gate(const std::stop_token& stop) { return walk(*data_, mtu_, stop); }
+
+Result<tuner::GateOutcome> LabBench::walk(const IpAddress& data, std::optional<std::uint32_t> mtu,
+                                          const std::stop_token& stop) const {
+  LT_TRY(const auto client, probe_client());
+  const auto counters_of = [this](lab::Host host) {
+    return [this, host]() -> Result<tuner::IpCounters> {
+      tuner::IpCounters counters;
+      LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(host), [&]() -> Status {
+        LT_TRY(counters, tuner::read_ip_counters());
+        return {};
+      }));
+      return counters;
+    };
+  };
+  std::optional<tuner::GateOutcome> outcome;
+  LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
+    LT_TRY(outcome, tuner::walk_gate({.client = client,
+                                      .data = data,
+                                      .mtu = mtu,
+                                      .watch = watch_,
+                                      .near_counters = counters_of(lab::Host::office_gw),
+                                      .far_counters = counters_of(lab::Host::offsite_gw)},
+                                     stop));
+    return {};
+  }));
+  return *outcome;
+}
+
+Result<tuner::Sample> LabBench::measure(const tuner::TrialPlan& plan, const std::stop_token& stop) {
+  LT_TRY(const auto client, probe_client());
   std::optional<tuner::Sample> sample;
   LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
-    LT_TRY(sample, tuner::measure_by_probe({.control = control}, *data_, std::nullopt, plan, stop));
+    LT_TRY(sample, tuner::measure_by_probe(client, *data_, std::nullopt, plan, stop));
     return {};
   }));
   return *sample;
@@ -120,6 +169,7 @@ Status LabBench::dismantle() {
   if (openvpn_) openvpn_->end();
   openvpn_.reset();
   data_.reset();
+  mtu_.reset();
   return {};
 }
 

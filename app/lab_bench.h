@@ -12,6 +12,7 @@
 #include "app/scratch_folder.h"
 #include "lab/sandbox.h"
 #include "tuner/bench.h"
+#include "tuner/gate_walk.h"
 
 namespace lt::app {
 
@@ -30,10 +31,19 @@ class LabBench final : public tuner::Bench {
   ~LabBench() override;
 
   Result<tuner::Started> prepare(const tuner::Arm& arm, const std::stop_token& stop) override;
+  Result<tuner::Physics> physics(const std::stop_token& stop) override;
+  Result<tuner::GateOutcome> gate(const std::stop_token& stop) override;
   Result<tuner::Sample> measure(const tuner::TrialPlan& plan, const std::stop_token& stop) override;
   Status dismantle() override;
   std::vector<tuner::Fact> facts() const override;
 
+  /// How the probe server of this bench is reached, from any namespace.
+  [[nodiscard]] Result<tuner::ProbeClientOptions> probe_client() const;
+  /// The gate's walk over what `data` leads to, a device of `mtu`: as gate() does for what is prepared.
+  [[nodiscard]] Result<tuner::GateOutcome> walk(const IpAddress& data, std::optional<std::uint32_t> mtu,
+                                                const std::stop_token& stop) const;
+  /// How long the gate's load is; a test has less time than an owner.
+  void watch_for(Milliseconds time) { watch_ = time; }
   [[nodiscard]] const OpenVpnKeys& openvpn_keys() const { return *openvpn_keys_; }
   [[nodiscard]] const configs::OpenVpnVersion& openvpn_version() const { return openvpn_version_; }
 
@@ -41,6 +51,7 @@ class LabBench final : public tuner::Bench {
   LabBench(const lab::Sandbox& sandbox, std::string line, ScratchFolder folder)
       : sandbox_(sandbox), line_(std::move(line)), folder_(std::move(folder)) {}
   Status start_probe_server();
+
   Status start_native(const tuner::Arm& arm);
   Status start_openvpn(const tuner::Arm& arm);
 
@@ -52,9 +63,11 @@ class LabBench final : public tuner::Bench {
   std::jthread probe_server_;  // inside the off-site gateway's namespace
   std::string control_path_;   // its control line: a Unix socket, so no packet of it crosses the path under test
 
+  Milliseconds watch_{tuner::GateOptions{}.watch};
   unsigned starts_{0};
   std::optional<NativePair> native_;
   std::optional<OpenVpnPair> openvpn_;
+  std::optional<std::uint32_t> mtu_;  // of the device of what is prepared; none: the bare line
   std::optional<IpAddress> data_;  // where the probe finds the far end of what is prepared
 };
 
