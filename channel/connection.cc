@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "channel/socket.h"
+
 namespace lt::channel {
 
 namespace {
@@ -67,12 +69,19 @@ Status Connection::flush(Instant now) {
   }
 }
 
-Microseconds Connection::least_round_trip() const {
+Connection::Path Connection::path() const {
   tcp_info info{};
   socklen_t length = sizeof info;
   const bool is_known = ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
                         length >= offsetof(tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt;
-  return is_known && info.tcpi_min_rtt != ~0U ? Microseconds(info.tcpi_min_rtt) : Microseconds(0);
+  if (!is_known) return {};
+  return {.least_round_trip = Microseconds(info.tcpi_min_rtt != ~0U ? info.tcpi_min_rtt : 0), .has_lost = info.tcpi_total_retrans > 0};
+}
+
+void Connection::look_for_losses() {
+  if (bears_losses_ || !path().has_lost) return;
+  bear_losses(socket_.get());
+  bears_losses_ = true;
 }
 
 void Connection::abort() {

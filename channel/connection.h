@@ -47,8 +47,14 @@ class Connection {
   [[nodiscard]] bool is_silent(Instant now) const { return now - heard_ > silence_max; }
   [[nodiscard]] bool needs_heartbeat(Instant now) const { return now - spoken_ >= heartbeat; }
 
-  /// The least round trip that the kernel has seen on it; 0: none yet.
-  [[nodiscard]] Microseconds least_round_trip() const;
+  /// What the kernel knows of the path.
+  struct Path {
+    Microseconds least_round_trip{0};  // 0: none yet
+    bool has_lost{false};              // something was sent again
+  };
+  [[nodiscard]] Path path() const;
+  /// For a connection that carries much, several times a second: see bear_losses().
+  void look_for_losses();
 
   /// Ends it so that the peer takes it for a loss of the path, not for the end of this program.
   void abort();
@@ -64,6 +70,7 @@ class Connection {
   std::size_t out_at_{0};
   Instant heard_;
   Instant spoken_;
+  bool bears_losses_{false};
 };
 
 }  // namespace lt::channel

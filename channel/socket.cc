@@ -17,9 +17,17 @@ namespace {
 
 constexpr int notsent_bytes = 256 << 10;  // enough to keep a line busy, little enough to change rates at once
 constexpr int backlog = 64;
-// Pinned, so that it is alike on every machine. The only loss inside the tunnel is the end of the tun
-// device's queue, which a pause of the outer connection fills: bbr goes on, cubic gives up its rate.
-constexpr std::array<std::string_view, 2> inner_congestion_controls{"bbr", "cubic"};
+// Pinned, so that it is alike on every machine. The tunnel loses nothing but at the end of the tun device's
+// queue, and who sends much bounds what is under way (mirror/flight_limit.h). So the control that never
+// hesitates while nothing is lost begins: bbr allows itself two round trips' worth only, and behind a loss on
+// the line bytes take three; cubic takes their wavering for a queue and ends its slow start.
+constexpr std::string_view congestion_control_before_loss = "reno";
+// It keeps its rate where the queue does overflow.
+constexpr std::array<std::string_view, 2> congestion_controls_after_loss{"bbr", "cubic"};
+
+bool set_congestion_control(int socket, std::string_view name) {
+  return ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0;
+}
 
 Result<Fd> make_socket(Family family) {
   Fd socket(::socket(family == Family::v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -33,14 +41,18 @@ Status prepare_socket(int socket, const std::string& device) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_bytes, sizeof notsent_bytes);
-  for (const std::string_view name : inner_congestion_controls) {
-    if (::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) break;
-  }
+  set_congestion_control(socket, congestion_control_before_loss);  // every kernel has it
   if (device.empty()) return {};
   if (::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, device.data(), static_cast<socklen_t>(device.size())) != 0) {
     return fail_errno(errno, "the tunnel " + device + " is not there");
   }
   return {};
+}
+
+void bear_losses(int socket) {
+  for (const std::string_view name : congestion_controls_after_loss) {
+    if (set_congestion_control(socket, name)) return;
+  }
 }
 
 Result<Fd> begin_connecting(const IpAddress& own, const IpAddress& peer, std::uint16_t port,

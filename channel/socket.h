@@ -16,6 +16,9 @@ namespace lt::channel {
 /// @error not_found: the device is not there (the link is down)
 [[nodiscard]] Status prepare_socket(int socket, const std::string& device);
 
+/// A connection that has lost packets goes on under a congestion control that keeps its rate.
+void bear_losses(int socket);
+
 /// A socket on its way to `peer`. @error as connect(2)
 [[nodiscard]] Result<Fd> begin_connecting(const IpAddress& own, const IpAddress& peer, std::uint16_t port,
                                           const std::string& device);

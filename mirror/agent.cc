@@ -107,7 +107,10 @@ struct Agent::Inner {
       const auto ack = parse_ack(frame.payload);
       if (!ack) return fail(Errc::protocol, "an acknowledgement that makes no sense");
       guest.held->peer_received = ack->received;
-      if (guest.held->flight.delivered(ack->received, now)) guest.held->flight.set_round_trip(guest.connection.least_round_trip());
+      if (guest.held->flight.delivered(ack->received, now)) {
+        guest.held->flight.set_round_trip(guest.connection.path().least_round_trip);
+        guest.connection.look_for_losses();
+      }
       return pipe.out.acknowledge(ack->consumed);
     }
     if (frame.type != FrameType::bye) return fail(Errc::protocol, "a frame out of its order");
@@ -164,6 +167,7 @@ struct Agent::Inner {
     Connection& connection = held.guest->connection;
     PipeEnd& pipe = held.session.pipe();
     while (connection.output_waiting() < output_queue_bytes && connection.put_data(pipe.out, held.sendable()) > 0) {
+      held.flight.sent(pipe.out.next_number(), now);
     }
     // Often enough that the window never stands between; else at the pace of the other's counters.
     const std::uint64_t consumed = pipe.in.consumed();

@@ -186,7 +186,10 @@ class Client {
     const Status taken = ack ? pipe_.out.acknowledge(ack->consumed) : fail(Errc::protocol, "the agent sent a frame out of its order");
     if (!taken) return taken;
     peer_ = *ack;
-    if (flight_.delivered(ack->received, SteadyClock().now())) flight_.set_round_trip(connection_->least_round_trip());
+    if (flight_.delivered(ack->received, SteadyClock().now())) {
+      flight_.set_round_trip(connection_->path().least_round_trip);
+      connection_->look_for_losses();
+    }
     return {};
   }
 
@@ -208,6 +211,7 @@ class Client {
       // The ring may end before the allowance does: two frames then.
       std::size_t left = count;
       while (left > 0) left -= connection_->put_data(pipe_.out, left);
+      flight_.sent(pipe_.out.next_number(), now);
       if (count == 0) break;
     }
     const std::uint64_t consumed = pipe_.in.consumed();

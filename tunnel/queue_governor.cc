@@ -21,6 +21,7 @@ constexpr std::uint64_t loss_window_bytes = 8 << 20;
 constexpr double random_loss = 5e-5;
 constexpr auto best_window = 250ms;
 constexpr double drain_deepest = 0.6;
+constexpr double line_share = 0.95;  // of the cap: what is delivered below it is the line's own rate
 constexpr double just_below = 0.99;
 constexpr double cap_most = 1e12;
 constexpr double cap_least = 128e3;  // B/s: a lane never falls silent
@@ -44,11 +45,16 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
   const auto queue = sample.rtt - floor_;
   standing_ = queue > target_ ? standing_ + 1 : 0;
   const std::uint64_t before = cap_;
-  if (phase_ != Phase::yield && loses_at_random(sample)) {
-    phase_ = Phase::yield;
-    since_ = now;
-    cap_ = no_cap;
-    return cap_ == before ? std::nullopt : std::optional(cap_);
+  count_losses(sample);
+  if (phase_ != Phase::yield && calm_delivered_ >= loss_window_bytes) {
+    is_lossy_ = loses_at_random();
+    judge_losses_anew();
+    if (is_lossy_) {
+      phase_ = Phase::yield;
+      since_ = now;
+      cap_ = no_cap;
+      return cap_ == before ? std::nullopt : std::optional(cap_);
+    }
   }
   const auto set_cap = [this](double rate) { cap_ = static_cast<std::uint64_t>(std::clamp(rate, cap_least, cap_most)); };
   // What stands above a quarter of the target is to be gone within two round trips.
@@ -82,13 +88,21 @@ std::optional<std::uint64_t> QueueGovernor::take(const PathSample& sample, Insta
         since_ = now;
         cap_ = no_cap;
       } else {
-        // A queue that does not go is that of a line which has become narrower: only what it delivers now counts.
-        if (now - since_ > std::max<std::chrono::nanoseconds>(narrowed_after, 6 * sample.rtt)) knee_ = std::min(knee_, *delivered);
+        // A queue that does not go is that of a line which has become narrower: only what it delivers now counts, and that
+        // is seen only where it delivers less than the cap lets through.
+        const bool is_narrower = *delivered < line_share * static_cast<double>(cap_);
+        if (is_narrower && now - since_ > std::max<std::chrono::nanoseconds>(narrowed_after, 6 * sample.rtt)) knee_ = std::min(knee_, *delivered);
         set_cap(knee_ * drain_share);
       }
       break;
     case Phase::yield:
-      if (now - since_ > yield_time) {
+      if (now - since_ <= yield_time) break;
+      // To look for the floor costs a lossy line seconds: what it delivers meanwhile says little, and bbr believes it.
+      is_lossy_ = is_lossy_ && calm_delivered_ >= loss_window_bytes && loses_at_random();
+      judge_losses_anew();
+      if (is_lossy_) {
+        since_ = now;
+      } else {
         // The path may have become another one, and what stands now may be ours: look for the floor from here down.
         floor_ = floor_next_ = sample.rtt;
         floor_window_ = now;
@@ -135,17 +149,17 @@ void QueueGovernor::note_rate(double rate, Instant now) {
 double QueueGovernor::best_rate() const { return *std::max_element(best_.begin(), best_.end()); }
 
 // A loss without a queue is the line's, not ours.
-bool QueueGovernor::loses_at_random(const PathSample& sample) {
-  if (standing_ == 0 && phase_ == Phase::cruise && delivered_before_ != 0) {
+void QueueGovernor::count_losses(const PathSample& sample) {
+  if (standing_ == 0 && (phase_ == Phase::cruise || is_lossy_) && delivered_before_ != 0) {
     calm_lost_ += sample.retransmitted - lost_before_;
     calm_delivered_ += sample.delivered - delivered_before_;
   }
   lost_before_ = sample.retransmitted;
   delivered_before_ = sample.delivered;
-  if (calm_delivered_ < loss_window_bytes) return false;
-  const bool is_lossy = static_cast<double>(calm_lost_) > random_loss * static_cast<double>(calm_delivered_);
-  calm_lost_ = calm_delivered_ = 0;
-  return is_lossy;
+}
+
+bool QueueGovernor::loses_at_random() const {
+  return static_cast<double>(calm_lost_) > random_loss * static_cast<double>(calm_delivered_);
 }
 
 void QueueGovernor::forget() { past_count_ = 0; }

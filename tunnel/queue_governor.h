@@ -7,8 +7,9 @@
 //   cruise   the cap creeps up until the queue stands above the target
 //   drain    the cap drops below what is delivered until a quarter of the target is reached, then cruise from just below there
 //   yield    the queue stays although we send far less: it is not ours. Or the line loses packets while no queue stands,
-//            so that what it delivers says little of what it bears. The cap is lifted for a while, and a lane neither
-//            starves beside senders that fill every buffer nor pays for each loss with its rate
+//            so that what it delivers says little of what it bears. The cap is lifted for a while, on a lossy line for as
+//            long as it is lossy, and a lane neither starves beside senders that fill every buffer nor pays for each loss
+//            with its rate
 //
 // Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
 // measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), and giving up against buffer-filling senders (Copa 2018).
@@ -52,7 +53,9 @@ class QueueGovernor {
   [[nodiscard]] std::optional<double> delivery_rate() const;
   void remember(const PathSample& sample, Instant now);
   void forget();
-  [[nodiscard]] bool loses_at_random(const PathSample& sample);
+  void count_losses(const PathSample& sample);
+  [[nodiscard]] bool loses_at_random() const;
+  void judge_losses_anew() { calm_lost_ = calm_delivered_ = 0; }
   void note_rate(double rate, Instant now);
   [[nodiscard]] double best_rate() const;
   [[nodiscard]] double creep() const;
@@ -83,6 +86,7 @@ class QueueGovernor {
   Instant best_since_{};
 
   // Losses while no queue stood.
+  bool is_lossy_{false};  // why it yields
   std::uint64_t lost_before_{0};
   std::uint64_t delivered_before_{0};
   std::uint64_t calm_lost_{0};

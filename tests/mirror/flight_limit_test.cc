@@ -42,6 +42,49 @@ TEST_CASE("it grows from its least value to a faster line's, round trip by round
   CHECK(limit.bytes() > 12'400'000);
 }
 
+TEST_CASE("bytes that take one round trip or two have more under way, a queue that stands has not", "[mirror][flight]") {
+  const bool is_lossy = GENERATE(true, false);
+  INFO((is_lossy ? "lossy" : "standing queue"));
+  FlightLimit limit;
+  ManualClock clock;
+  limit.set_round_trip(80ms);
+  std::uint64_t received = 0;
+  for (int trip = 0; trip < 40; ++trip) {
+    limit.sent(received + 5'000'000, clock.now());
+    const int tens_of_ms = is_lossy ? 8 + 2 * (trip % 5) : 24 + trip % 2;
+    for (int i = 0; i < tens_of_ms; ++i) {
+      clock.advance(10ms);
+      received += 5'000'000 / static_cast<unsigned>(tens_of_ms);
+      limit.delivered(i + 1 == tens_of_ms ? received += 5'000'000 % static_cast<unsigned>(tens_of_ms) : received, clock.now());
+    }
+  }
+  const double least = 1.25 * 62'500'000 * 0.080;  // at the best rate, 5 MB in 80 ms
+  if (is_lossy) {
+    CHECK(static_cast<double>(limit.bytes()) > 1.6 * least);
+    CHECK(static_cast<double>(limit.bytes()) < 2.2 * least);
+  } else {
+    CHECK(static_cast<double>(limit.bytes()) < least);
+  }
+}
+
+TEST_CASE("what wavers is believed up to a round trip, and forgotten with its connection", "[mirror][flight]") {
+  FlightLimit limit;
+  ManualClock clock;
+  limit.set_round_trip(20ms);
+  std::uint64_t received = 0;
+  deliver(limit, clock, received, 125'000'000, 100);
+  const auto calm = limit.bytes();
+  for (int trip = 0; trip < 16; ++trip) {
+    const unsigned tens_of_ms = trip % 2 == 0 ? 2 : 100;
+    limit.sent(received + 1'250'000 * tens_of_ms, clock.now());
+    deliver(limit, clock, received, 125'000'000, tens_of_ms);
+  }
+  CHECK(limit.bytes() > 5 * calm / 4);
+  CHECK(limit.bytes() < 2 * calm);
+  limit.restart();
+  CHECK(limit.bytes() == calm);
+}
+
 TEST_CASE("a pause of the source does not forget the line at once, and a slow line is not flooded", "[mirror][flight]") {
   FlightLimit limit;
   ManualClock clock;

@@ -22,6 +22,7 @@ class Line {
   double jitter{0};            // of the measured round trip (unit: s)
   std::chrono::nanoseconds base;
   bool is_backlogged{true};
+  double offered{4};  // what the sender would send uncapped (unit: rates of the line)
   std::mt19937_64 random{1};
 
   explicit Line(std::chrono::nanoseconds target, std::chrono::nanoseconds round_trip = 20ms)
@@ -38,7 +39,7 @@ class Line {
     while (now < until) {
       const double seconds = std::chrono::duration<double>(step).count();
       const double cap = static_cast<double>(governor.cap());
-      const double wanted = is_backlogged ? std::min(cap, 4 * rate) : rate / 10;
+      const double wanted = is_backlogged ? std::min(cap, offered * rate) : rate / 10;
       queue_ = std::min(buffer, queue_ + wanted * seconds);
       const double out = std::min(queue_, rate * seconds);
       queue_ -= out;
@@ -142,6 +143,25 @@ TEST_CASE("on a line that loses packets without a queue nothing is capped", "[tu
     if (line.governor.cap() == QueueGovernor::no_cap) ++uncapped;
   }
   CHECK(uncapped >= 15);
+}
+
+TEST_CASE("a line that is lossy for minutes is left alone for minutes, and governed once it is sound", "[tunnel][governor]") {
+  Line line(3ms, 80ms);
+  line.loss = 1e-3;
+  line.run(2s);
+  line.offered = 0.95;  // bbr there: it fills the line, and no buffer
+  line.run(3s);
+  for (int second = 0; second < 120; ++second) {
+    line.run(1s);
+    REQUIRE(line.governor.cap() == QueueGovernor::no_cap);
+    REQUIRE(line.used >= 0.94);
+  }
+  line.loss = 0;
+  line.offered = 4;
+  line.run(60s);
+  line.run(20s);
+  CHECK(line.governor.cap() != QueueGovernor::no_cap);
+  CHECK(line.delay_ms(0.95) <= 6.0);
 }
 
 TEST_CASE("a lane that has nothing to send learns nothing and caps nothing", "[tunnel][governor]") {
