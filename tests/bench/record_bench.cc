@@ -53,6 +53,25 @@ void ratchet(benchmark::State& state) {
     sealer.ratchet(start);
 }
 
+// A MiB in records of 64 KiB, with a step of the ratchet before each MiB or without: what "a rekey every MiB" costs.
+void seal_mebibyte(benchmark::State& state) {
+  constexpr std::size_t record_plaintext = 65536;
+  Sealer sealer = *Sealer::create(crypto::Secret<32>::random(), limits(), start);
+  std::vector<Byte> record(record_plaintext + record_overhead_bytes, 0x22);
+  std::vector<Byte> update(key_update_bytes + record_overhead_bytes);
+  for (auto _ : state) {
+    if (state.range(0) == 1) {
+      if (!sealer.seal(RecordType::key_update, update)) return state.SkipWithError("the key is spent");
+      sealer.ratchet(start);
+    }
+    for (int i = 0; i < 16; ++i) {
+      if (!sealer.seal(RecordType::data, record)) return state.SkipWithError("the key is spent");
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * 16 * static_cast<std::int64_t>(record_plaintext));
+}
+
+BENCHMARK(seal_mebibyte)->Name("record/seal_mebibyte/ratchet")->Arg(0)->Arg(1);
 BENCHMARK(seal_record)->Name("record/seal")->Arg(64)->Arg(1420)->Arg(16384)->Arg(65536);
 BENCHMARK(seal_and_open_record)
     ->Name("record/seal_and_open")
