@@ -6,10 +6,9 @@
 // must be, and which difference the budget can show at all. @source statistics.md 2, 9
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "base/units.h"
+#include "tuner/evidence.h"
 
 namespace lt::tuner {
 
@@ -28,5 +27,28 @@ struct Calibration {
   Milliseconds eta{0};             // of the whole sweep, from its beginning
   std::string sentence{};          // for people
 };
+
+inline constexpr std::size_t calibration_blocks = 3;
+inline constexpr std::size_t samples_per_start_max = 4;
+inline constexpr Milliseconds sample_duration_max{10'000};
+inline constexpr double power = 0.80;
+/// Deviation of one measurement where calibration could not see any. @source statistics.md 2.3
+inline constexpr double deviation_guess = 0.10;
+
+/// K = ceil(sqrt(start / sample * sigma^2 / tau^2)), 1 to samples_per_start_max; the most when tau
+/// is 0. @source statistics.md 2.2
+[[nodiscard]] std::size_t samples_per_start(double start_seconds, double sample_seconds, double sigma,
+                                            double tau);
+
+/// From the calibration blocks of the evidence; with guesses where there are none.
+/// @pre header.question
+[[nodiscard]] Calibration calibrate(const Evidence& evidence);
+
+/// Deviation of the log difference of two arms in one block, K samples on each start.
+[[nodiscard]] double difference_deviation(const Calibration& calibration, std::size_t samples);
+
+/// How long one arm takes in a block: a start and `samples` measurements of `duration` each way.
+[[nodiscard]] Milliseconds time_of_arm(const Calibration& calibration, const TrialPlan& plan,
+                                       std::size_t samples);
 
 }  // namespace lt::tuner

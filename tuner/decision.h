@@ -123,4 +123,11 @@ struct Decision {
   [[nodiscard]] std::optional<Comparison> between(std::size_t one, std::size_t other) const;
 };
 
+/// What the evidence of a staged sweep allows to say; also of one that is not finished.
+/// @pre evidence.header.question
+[[nodiscard]] Decision decide(const Evidence& evidence);
+
+/// Shares by which waits and CPU times must differ for the tie-break to prefer one arm.
+inline constexpr double tie_share = 0.10;
+
 }  // namespace lt::tuner

@@ -25,6 +25,7 @@ class Doubter {
     ask_series();
     ask_starts();
     ask_bench();
+    ask_gate();
     return std::move(doubts_);
   }
 
@@ -37,13 +38,17 @@ class Doubter {
     if (!result_.is_complete()) {
       const std::string resume = result_.how_to_resume();
       add(DoubtReason::unfinished,
-          std::to_string(result_.blocks_done) + " of " + std::to_string(result_.header.blocks) +
-              " blocks are measured",
+          result_.header.question
+              ? "the sweep has not come to its end"
+              : std::to_string(result_.blocks_done) + " of " +
+                    std::to_string(result_.header.blocks) + " blocks are measured",
           resume.empty() ? "run it again with more time" : "go on with: " + resume);
     }
     if (result_.blocks_done < blocks_for_decision) {
       add(DoubtReason::few_blocks,
-          "each arm was started " + std::to_string(result_.blocks_done) + " times only",
+          std::string(result_.header.question ? "each finalist was started afresh "
+                                              : "each arm was started ") +
+              std::to_string(result_.blocks_done) + " times only",
           "take small differences for chance; measure at least " +
               std::to_string(blocks_for_decision) + " blocks to decide");
     }
@@ -149,6 +154,21 @@ class Doubter {
         "look into the journal for the reasons");
   }
 
+  void ask_gate() {
+    std::set<std::string> unchecked;
+    for (const GateRecord& gate : result_.gates) {
+      for (const GateCheck& check : gate.outcome.checks) {
+        if (check.verdict == GateVerdict::skipped) unchecked.insert(check.name);
+      }
+    }
+    if (unchecked.empty()) return;
+    std::string text;
+    for (const std::string& name : unchecked)
+      text += (text.empty() ? "" : ", ") + name;
+    add(DoubtReason::unchecked, "the gate could not make every check: " + text,
+        "the journal says why; such a setting may still carry some traffic wrongly");
+  }
+
   const SweepResult& result_;
   const Verdict& verdict_;
   std::vector<Doubt> doubts_;
@@ -180,6 +200,8 @@ std::string_view name_of(DoubtReason reason) {
       return "echo_lost";
     case DoubtReason::unfinished:
       return "unfinished";
+    case DoubtReason::unchecked:
+      return "unchecked";
   }
   return "unknown";
 }

@@ -22,6 +22,7 @@ enum class DoubtReason : std::uint8_t {
   harness_failures,       // the bench itself failed
   echo_lost,              // no latency: UDP does not pass
   unfinished,             // stopped or out of time
+  unchecked,              // the gate could not look at some arm
 };
 
 inline constexpr double drift_max = smallest_effect;  // above it, drift can pass for an effect

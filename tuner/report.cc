@@ -216,6 +216,7 @@ Report make_report(SweepResult result) {
   Report report;
   report.verdict = judge(result);
   report.doubts = doubts(result, report.verdict);
+  if (result.header.question) report.decision = decide(result);
   report.result = std::move(result);
   return report;
 }

@@ -31,6 +31,7 @@ struct Block {
   std::size_t number{0};  // counts all blocks of a sweep, from 0
   Stage stage{Stage::ranking};
   std::size_t round{0};       // within the stage, from 0
+  std::size_t planned{1};     // blocks that this round is to have; the first of them settles it
   std::size_t epoch{0};       // blocks of different epochs are never pooled as if they were one
   Milliseconds duration{0};   // of each test; 0: the plan's
   Milliseconds omit{0};       // likewise

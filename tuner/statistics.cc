@@ -34,6 +34,14 @@ std::vector<double> resample(Numbers values, Random& random) {
   return drawn;
 }
 
+double resampled_mean(Numbers values, Random& random) {
+  if (values.size() == 1) return values.front();
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    sum += values[random.below(values.size())];
+  return sum / static_cast<double>(values.size());
+}
+
 Interval exponential(const Interval& logs) {
   return {std::exp(logs.low), std::exp(logs.high)};
 }
@@ -138,25 +146,37 @@ Interval bootstrap_interval(Numbers values, const Statistic& statistic, double c
 Interval hierarchical_ratio_interval(const Blocks& a, const Blocks& b, double confidence,
                                      std::size_t resamples, Random& random) {
   LT_ASSERT(a.size() == b.size() && !a.empty() && resamples > 0);
+  Blocks logs_a;
+  Blocks logs_b;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    logs_a.push_back(logarithms(a[i]));
+    logs_b.push_back(logarithms(b[i]));
+  }
   std::vector<double> draws(resamples);
   for (double& draw : draws) {
     double difference = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
       const std::size_t block = random.below(a.size());
-      difference += mean(logarithms(resample(a[block], random))) -
-                    mean(logarithms(resample(b[block], random)));
+      difference += resampled_mean(logs_a[block], random) - resampled_mean(logs_b[block], random);
     }
     draw = difference / static_cast<double>(a.size());
   }
   return exponential(percentile_interval(std::move(draws), confidence));
 }
 
+namespace {
+
+double quantiles_of(std::size_t blocks, double confidence, double power) {
+  const auto degrees = static_cast<double>(blocks - 1);
+  return student_t_quantile((1 + confidence) / 2, degrees) + student_t_quantile(power, degrees);
+}
+
+}  // namespace
+
 std::size_t blocks_to_detect(double effect, double spread, double confidence, double power) {
   LT_ASSERT(effect > 0 && spread >= 0);
   const auto suffices = [&](std::size_t n) {
-    const auto degrees = static_cast<double>(n - 1);
-    const double quantiles =
-        student_t_quantile((1 + confidence) / 2, degrees) + student_t_quantile(power, degrees);
+    const double quantiles = quantiles_of(n, confidence, power);
     return static_cast<double>(n) >= quantiles * quantiles * spread * spread / (effect * effect);
   };
   // What is needed falls as n grows (t falls with its degrees), so the least n that suffices is
@@ -172,6 +192,62 @@ std::size_t blocks_to_detect(double effect, double spread, double confidence, do
     }
   }
   return low;
+}
+
+double effect_detectable(std::size_t blocks, double spread, double confidence, double power) {
+  LT_ASSERT(blocks >= 2 && spread >= 0);
+  return quantiles_of(blocks, confidence, power) * spread / std::sqrt(static_cast<double>(blocks));
+}
+
+namespace {
+
+// The sums are compared with a breath of room: flipping all signs gives the same sum but for
+// rounding.
+bool is_as_lopsided(double sum, double observed) {
+  return std::abs(sum) >= observed * (1 - 1e-9);
+}
+
+}  // namespace
+
+double sign_flip_probability(Numbers differences, std::size_t draws, Random& random) {
+  if (differences.empty()) return 1;
+  const double observed = std::abs(std::accumulate(differences.begin(), differences.end(), 0.0));
+  const auto flipped_sum = [&](std::uint64_t signs) {
+    double sum = 0;
+    for (std::size_t i = 0; i < differences.size(); ++i)
+      sum += ((signs >> i) & 1U) != 0 ? differences[i] : -differences[i];
+    return sum;
+  };
+  std::size_t hits = 0;
+  if (differences.size() <= sign_flips_exact) {
+    const std::uint64_t choices = 1ULL << differences.size();
+    for (std::uint64_t signs = 0; signs < choices; ++signs)
+      hits += is_as_lopsided(flipped_sum(signs), observed) ? 1U : 0U;
+    return static_cast<double>(hits) / static_cast<double>(choices);
+  }
+  for (std::size_t i = 0; i < draws; ++i) {
+    double sum = 0;
+    for (const double difference : differences)
+      sum += (random.next() >> 63) != 0 ? difference : -difference;
+    hits += is_as_lopsided(sum, observed) ? 1U : 0U;
+  }
+  return static_cast<double>(hits + 1) / static_cast<double>(draws + 1);
+}
+
+double one_sided_probability(Numbers values) {
+  if (values.size() < 2) return 1;
+  const auto count = static_cast<double>(values.size());
+  const double error = deviation(values) / std::sqrt(count);
+  if (error == 0) return mean(values) > 0 ? 0 : 1;
+  return student_t_above(mean(values) / error, count - 1);
+}
+
+double neighbour_deviation(Numbers differences) {
+  if (differences.empty()) return 0;
+  double squares = 0;
+  for (const double difference : differences)
+    squares += difference * difference;
+  return std::sqrt(squares / (2 * static_cast<double>(differences.size())));
 }
 
 }  // namespace lt::tuner

@@ -83,4 +83,24 @@ inline constexpr std::size_t blocks_max = 10'000;
 [[nodiscard]] std::size_t blocks_to_detect(double effect, double spread, double confidence,
                                            double power);
 
+/// The same turned round: the smallest log difference that `blocks` blocks show. @pre blocks >= 2
+[[nodiscard]] double effect_detectable(std::size_t blocks, double spread, double confidence,
+                                       double power);
+
+/// How likely differences at least this lopsided are when their signs are chance: two-sided, every
+/// choice of signs for up to sign_flips_exact differences, else `draws` random ones.
+/// @return 1 for no differences
+/// @source Fisher, "The Design of Experiments", 1935, chapter 3
+inline constexpr std::size_t sign_flips_exact = 14;
+[[nodiscard]] double sign_flip_probability(Numbers differences, std::size_t draws, Random& random);
+
+/// How likely a mean this far above zero is when the true one is zero (one-sided t test).
+/// @return 1 for fewer than 2 values
+[[nodiscard]] double one_sided_probability(Numbers values);
+
+/// Deviation of single values from differences of neighbours: slow drift drops out.
+/// 0 for no differences. @source von Neumann, "Distribution of the ratio of the mean square
+/// successive difference to the variance", 1941
+[[nodiscard]] double neighbour_deviation(Numbers differences);
+
 }  // namespace lt::tuner

@@ -1,13 +1,13 @@
 #include "tuner/sweep.h"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <map>
 #include <set>
 
 #include "base/text.h"
 #include "tuner/random.h"
-#include "tuner/schedule.h"
 #include "tuner/statistics.h"
 
 namespace lt::tuner {
@@ -61,6 +61,16 @@ std::int64_t nanoseconds_of(Instant moment) {
   return moment.time_since_epoch().count();
 }
 
+std::size_t blocks_that_count(const Evidence& evidence) {
+  return evidence.header.question ? evidence.blocks_of(Stage::confirmation)
+                                  : evidence.blocks.size();
+}
+
+// Moves of the bare line that are no longer its own noise. @source statistics.md 5
+constexpr double epoch_deviations = 3;
+constexpr double bare_deviation_least = 0.01;
+constexpr std::size_t epoch_units_min = 3;  // fewer say nothing of a deviation
+
 class Sweep {
  public:
   Sweep(Bench& bench, const SweepOptions& options, Progress& progress)
@@ -68,25 +78,29 @@ class Sweep {
 
   Result<SweepResult> run() {
     LT_CHECK(open());
-    std::vector<std::size_t> left = blocks_left(result_.header.blocks, complete_);
-    units_total_ = left.size() * result_.header.arms.size();
-    for (const std::size_t block : left) {
-      if (!fits_budget()) {
-        if (units_done_ == 0 && result_.units.empty()) return fail(too_short());
+    for (;;) {
+      const Action action = next();
+      if (const auto* finish = std::get_if<Finish>(&action)) {
+        result_.is_finished = !finish->is_out_of_time;
+        result_.is_out_of_time = finish->is_out_of_time;
+        break;
+      }
+      if (std::holds_alternative<Block>(action) && !fits_budget()) {
+        if (result_.units.empty()) return fail(too_short());
         result_.is_out_of_time = true;
         break;
       }
-      LT_TRY(const bool went_through, run_block(block));
-      if (!went_through) {
-        result_.is_stopped = true;
-        break;
-      }
+      LT_TRY(const bool went_through, obey(action));
+      if (went_through) continue;
+      result_.is_stopped = true;
+      break;
     }
-    result_.blocks_done = complete_.size();
-    return std::move(result_);
+    return settle_result();
   }
 
  private:
+  // --- opening ---
+
   Status open() {
     result_.objective = options_.objective;
     result_.journal_path = options_.journal_path;
@@ -96,18 +110,20 @@ class Sweep {
   Status open_new() {
     LT_CHECK(check_arms(options_.arms));
     LT_CHECK(validate(options_.plan));
-    if (options_.blocks == 0 || options_.blocks > sweep_blocks_max) {
+    if (!options_.question && (options_.blocks == 0 || options_.blocks > sweep_blocks_max)) {
       return fail(Errc::invalid,
                   "a sweep has 1 to " + std::to_string(sweep_blocks_max) + " blocks");
     }
     SweepHeader& header = result_.header;
     header.seed = options_.seed;
     header.id = hex_id(options_.seed);
-    header.blocks = options_.blocks;
+    header.blocks = options_.question ? 0 : options_.blocks;
     header.arms = options_.arms;
     header.plan = options_.plan;
     header.facts = bench_.facts();
     header.started = wall_now();
+    header.question = options_.question;
+    if (header.question) LT_CHECK(check_question());
     if (!fits_budget()) return fail(too_short());
     if (options_.journal_path.empty()) return {};
     LT_TRY(Journal journal, Journal::create(options_.journal_path, header));
@@ -115,59 +131,240 @@ class Sweep {
     return {};
   }
 
-  Status open_old() {
-    LT_TRY(JournalContents contents, read_journal(options_.journal_path));
-    LT_CHECK(check_facts(contents.header.facts, bench_.facts()));
-    LT_TRY(Journal journal, Journal::reopen(options_.journal_path, contents));
-    journal_.emplace(std::move(journal));
-    result_.header = std::move(contents.header);
-    result_.units = std::move(contents.units);
-    complete_ = std::move(contents.blocks);
-    for (const std::size_t block : contents.broken) {
-      progress_.note("block " + std::to_string(block + 1) + " was broken off and is measured anew");
+  // A staged sweep without bare line, incumbent or defaults could not say what it is measured by.
+  [[nodiscard]] Status check_question() const {
+    const SweepHeader& header = result_.header;
+    const bool has_bare = std::any_of(header.arms.begin(), header.arms.end(), [](const Arm& arm) {
+      return arm.carrier == ArmCarrier::bare;
+    });
+    if (!has_bare) return fail(Errc::invalid, "a sweep needs the bare line among its arms");
+    std::vector<Arm> controls = header.question->defaults;
+    controls.push_back(header.question->incumbent);
+    for (const Arm& arm : controls) {
+      if (!header.place_of(arm))
+        return fail(Errc::invalid, "`" + canonical_text(arm) + "` must be among the sweep's arms");
     }
+    if (header.question->incumbent.carrier == ArmCarrier::bare)
+      return fail(Errc::invalid, "the bare line cannot be the present settings: name a tunnel");
     return {};
   }
 
-  // @return false when a stop request ended it
-  Result<bool> run_block(std::size_t block) {
-    const std::vector<std::size_t> order =
-        block_order(result_.header.seed, block, result_.header.arms.size());
-    std::vector<Unit> units;
-    for (std::size_t position = 0; position < order.size(); ++position) {
-      Unit unit;
-      unit.block = block;
-      unit.position = position;
-      unit.arm = order[position];
-      progress_.unit_starts(standing(unit));
-      LT_TRY(const bool went_through, run_unit(unit));
-      if (!went_through) return false;
-      if (journal_) LT_CHECK(journal_->append(unit, result_.header));
-      ++units_done_;
-      unit_time_ += options_.now() - last_start_;
-      note_score(unit);
-      progress_.unit_ended(standing(unit), unit);
-      units.push_back(unit);
-      LT_CHECK(check_harness(unit));
+  Status open_old() {
+    LT_TRY(JournalContents contents, read_journal(options_.journal_path));
+    const Status same = check_facts(facts_now(contents), bench_.facts());
+    if (!same && !contents.header.question) return same;
+    LT_TRY(Journal journal, Journal::reopen(options_.journal_path, contents));
+    journal_.emplace(std::move(journal));
+    if (contents.broken) {
+      progress_.note("block " + std::to_string(contents.broken->number + 1) +
+                     " was broken off and is measured anew");
     }
-    complete_.insert(block);
-    std::move(units.begin(), units.end(), std::back_inserter(result_.units));
+    static_cast<Evidence&>(result_) = std::move(contents);
+    blocks_before_ = result_.blocks.size();
+    if (!same) return begin_epoch(same.error().what);
+    recheck_is_due_ = result_.header.question && !result_.blocks.empty();
+    return {};
+  }
+
+  static std::vector<Fact> facts_now(const Evidence& evidence) {
+    return evidence.epochs.empty() ? evidence.header.facts : evidence.epochs.back().facts;
+  }
+
+  Status begin_epoch(const std::string& reason) {
+    const Epoch epoch{result_.blocks.size(), reason, bench_.facts()};
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(epoch); }));
+    result_.epochs.push_back(epoch);
+    progress_.note("a new epoch begins: " + reason);
+    return {};
+  }
+
+  // --- the plan ---
+
+  [[nodiscard]] Action next() const {
+    if (!result_.header.question) return next_of_ranking(result_);
+    const Action action = next_of_staged(result_, options_.sources);
+    if (!recheck_is_due_ || std::holds_alternative<Finish>(action)) return action;
+    return recheck_block();
+  }
+
+  // Bare line and incumbent once each, after a resume.
+  [[nodiscard]] Block recheck_block() const {
+    Block block;
+    block.number = result_.blocks.size();
+    block.stage = Stage::recheck;
+    block.epoch = result_.epochs.size();
+    for (std::size_t arm = 0; arm < result_.header.arms.size(); ++arm) {
+      const bool is_bare = result_.header.arms[arm].carrier == ArmCarrier::bare;
+      if (is_bare || arm == result_.header.place_of(result_.header.question->incumbent))
+        block.units.push_back({arm, false});
+    }
+    return block;
+  }
+
+  // @return false when a stop request ended it
+  Result<bool> obey(const Action& action) {
+    if (const auto* block = std::get_if<Block>(&action)) return run_block(*block);
+    if (const auto* check = std::get_if<CheckArm>(&action)) return check_arm(check->arm);
+    if (const auto* add = std::get_if<AddArms>(&action)) return add_arms(*add);
+    return measure_physics();
+  }
+
+  Result<bool> measure_physics() {
+    const Instant start = options_.now();
+    auto physics = bench_.physics(options_.stop);
+    if (is_stopping(physics)) return false;
+    PhysicsRecord record;
+    record.took = since(start);
+    if (physics) {
+      record.physics = std::move(*physics);
+      for (const std::string& sentence : sentences_of(record.physics))
+        progress_.note(sentence);
+    } else {
+      record.failure = physics.error();
+      progress_.note("nothing is known of the line itself: " + physics.error().text());
+    }
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(record); }));
+    result_.physics = std::move(record);
     return true;
   }
 
+  Result<bool> add_arms(const AddArms& add) {
+    LT_CHECK(check_arms_added(add.arms));
+    const Addition addition{add.stage, result_.header.arms.size(), add.arms.size()};
+    result_.header.arms.insert(result_.header.arms.end(), add.arms.begin(), add.arms.end());
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(addition, result_.header); }));
+    result_.additions.push_back(addition);
+    if (!add.arms.empty())
+      progress_.note("the " + std::string(name_of(add.stage)) + " brings in " +
+                     std::to_string(add.arms.size()) + " settings");
+    return true;
+  }
+
+  static Status check_arms_added(const std::vector<Arm>& arms) {
+    for (const Arm& arm : arms)
+      LT_CHECK(validate(arm));
+    return {};
+  }
+
+  Result<bool> check_arm(std::size_t arm) {
+    const Instant start = options_.now();
+    GateRecord record{arm, {}, {}};
+    for (unsigned attempt = 1;; ++attempt) {
+      if (options_.stop.stop_requested()) return false;
+      auto outcome = try_gate(arm);
+      Status down = bench_.dismantle();
+      if (is_stopping(outcome)) return false;
+      if (!down) outcome = fail(down.error());
+      if (outcome) {
+        record.outcome = std::move(*outcome);
+        break;
+      }
+      if (attempt == 2) {
+        record.outcome.add({"bench", GateVerdict::skipped,
+                            printable("the bench could not check: " + outcome.error().text(), 400)});
+        break;
+      }
+      progress_.note("the bench failed, once more: " + outcome.error().text());
+    }
+    record.took = since(start);
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(record, result_.header); }));
+    const std::string& label = result_.header.arms[arm].label;
+    progress_.note(record.outcome.failure
+                       ? "gate: \"" + label + "\" is out: " + record.outcome.failure->text()
+                       : "gate: \"" + label + "\" may go on");
+    result_.gates.push_back(std::move(record));
+    return true;
+  }
+
+  Result<GateOutcome> try_gate(std::size_t arm) {
+    LT_TRY(const Started started, bench_.prepare(result_.header.arms[arm], options_.stop));
+    if (!started.failure) return bench_.gate(options_.stop);
+    GateOutcome outcome;
+    outcome.add({"start", GateVerdict::failed, printable(started.failure->text(), 400)});
+    return outcome;
+  }
+
+  template <class T>
+  [[nodiscard]] bool is_stopping(const Result<T>& result) const {
+    return options_.stop.stop_requested() ||
+           (!result && result.error().code == Errc::interrupted);
+  }
+
+  // --- blocks ---
+
+  // @return false when a stop request ended it
+  Result<bool> run_block(const Block& block) {
+    announce(block);
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(block, result_.header); }));
+    std::vector<Unit> units;
+    for (std::size_t position = 0; position < block.units.size(); ++position) {
+      Unit unit;
+      unit.block = block.number;
+      unit.position = position;
+      unit.arm = block.units[position].arm;
+      unit.is_sham = block.units[position].is_sham;
+      progress_.unit_starts(standing(block, unit));
+      const bool has_sham = position + 1 < block.units.size() && block.units[position + 1].is_sham;
+      LT_TRY(const bool went_through,
+             unit.is_sham ? repeat_unit(unit, units.back(), block, has_sham)
+                          : run_unit(unit, block, has_sham));
+      if (!went_through) return false;
+      LT_CHECK(keep([&](Journal& journal) { return journal.append(unit, result_.header); }));
+      ++units_done_;
+      unit_time_ += options_.now() - last_start_;
+      note_score(unit);
+      progress_.unit_ended(standing(block, unit), unit);
+      units.push_back(unit);
+      LT_CHECK(check_harness(unit));
+    }
+    result_.blocks.push_back(block);
+    std::move(units.begin(), units.end(), std::back_inserter(result_.units));
+    if (block.stage == Stage::recheck) LT_CHECK(judge_recheck());
+    if (is_last_of_calibration(block)) progress_.note(calibrate(result_).sentence);
+    return true;
+  }
+
+  void announce(const Block& block) {
+    if (!result_.header.question) return;
+    left_at_start_ = time_left(result_);
+    block_began_ = options_.now();
+    const std::size_t done = static_cast<std::size_t>(
+        std::count_if(result_.blocks.begin(), result_.blocks.end(), [&](const Block& other) {
+          return other.stage == block.stage && other.round == block.round;
+        }));
+    if (done > 0) return;
+    std::string sentence(name_of(block.stage));
+    if (block.stage == Stage::search) sentence += ", round " + std::to_string(block.round + 1);
+    progress_.note(sentence + ": " + std::to_string(block.planned) +
+                   (block.planned == 1 ? " block of " : " blocks of ") +
+                   std::to_string(block.units.size()) + " trials");
+  }
+
+  static bool is_last_of_calibration(const Block& block) {
+    return block.stage == Stage::calibration && block.number + 1 >= calibration_blocks;
+  }
+
+  TrialPlan plan_of(const Block& block) const {
+    TrialPlan plan = result_.header.plan;
+    if (block.duration > Milliseconds(0)) plan.duration = block.duration;
+    if (block.omit > Milliseconds(0)) plan.omit = block.omit;
+    return plan;
+  }
+
   // @return false when a stop request ended it; the arm is down then
-  Result<bool> run_unit(Unit& unit) {
+  Result<bool> run_unit(Unit& unit, const Block& block, bool has_sham) {
     last_start_ = options_.now();
     for (unit.attempts = 1;; ++unit.attempts) {
       if (options_.stop.stop_requested()) return false;
-      unit.start_ns = nanoseconds_of(options_.now());
-      unit.start_wall = wall_now();
-      auto sample = try_unit(unit);
-      const Status down = bench_.dismantle();
-      unit.stop_ns = nanoseconds_of(options_.now());
-      unit.stop_wall = wall_now();
-      if (options_.stop.stop_requested() || (!sample && sample.error().code == Errc::interrupted))
+      begin(unit);
+      auto sample = try_unit(unit, block);
+      const bool stays_up = has_sham && sample && !sample->failure;
+      const Status down = stays_up ? Status{} : bench_.dismantle();
+      end(unit);
+      if (is_stopping(sample)) {
+        if (stays_up) LT_CHECK(bench_.dismantle());
         return false;
+      }
       if (!down) sample = fail(with_context(down.error(), "cannot take the arm down"));
       if (sample) {
         settle(unit, std::move(*sample));
@@ -182,10 +379,46 @@ class Sweep {
     }
   }
 
-  Result<Sample> try_unit(const Unit& unit) {
+  // Once more on the start that stands. A start that has gone cannot be repeated: what ended it is
+  // this unit's outcome too.
+  Result<bool> repeat_unit(Unit& unit, const Unit& before, const Block& block, bool has_sham) {
+    last_start_ = options_.now();
+    begin(unit);
+    if (before.status != UnitStatus::measured) {
+      unit.status = before.status;
+      unit.error = before.error;
+      end(unit);
+      return true;
+    }
+    auto sample = bench_.measure(plan_of(block), options_.stop);
+    const bool stays_up = has_sham && sample && !sample->failure && !options_.stop.stop_requested();
+    const Status down = stays_up ? Status{} : bench_.dismantle();
+    end(unit);
+    if (is_stopping(sample)) return false;
+    if (sample && !down) sample = fail(with_context(down.error(), "cannot take the arm down"));
+    if (sample) {
+      settle(unit, std::move(*sample));
+    } else {
+      unit.status = UnitStatus::harness_failed;
+      unit.error = sample.error();
+    }
+    return true;
+  }
+
+  void begin(Unit& unit) const {
+    unit.start_ns = nanoseconds_of(options_.now());
+    unit.start_wall = wall_now();
+  }
+
+  void end(Unit& unit) const {
+    unit.stop_ns = nanoseconds_of(options_.now());
+    unit.stop_wall = wall_now();
+  }
+
+  Result<Sample> try_unit(const Unit& unit, const Block& block) {
     LT_TRY(const Started started, bench_.prepare(result_.header.arms[unit.arm], options_.stop));
     if (started.failure) return Sample::failed(*started.failure);
-    LT_TRY(Sample sample, bench_.measure(result_.header.plan, options_.stop));
+    LT_TRY(Sample sample, bench_.measure(plan_of(block), options_.stop));
     sample.start_time = started.took;
     return sample;
   }
@@ -210,6 +443,58 @@ class Sweep {
     return fail(std::move(error));
   }
 
+  // The line as it is now against the line as it was; it may have become another one.
+  Status judge_recheck() {
+    recheck_is_due_ = false;
+    std::vector<double> before;
+    std::optional<double> now;
+    for (const Unit& unit : result_.units) {
+      if (result_.header.arms[unit.arm].carrier != ArmCarrier::bare) continue;
+      const auto score = score_of(unit, result_.header.plan, options_.objective);
+      if (!score) continue;
+      if (unit.block + 1 == result_.blocks.size()) {
+        now = std::log(*score);
+      } else if (result_.blocks[unit.block].epoch == result_.epochs.size()) {
+        before.push_back(std::log(*score));
+      }
+    }
+    if (!now || before.size() < epoch_units_min) return {};
+    const double moved = std::abs(*now - mean(before));
+    if (moved <= epoch_deviations * std::max(bare_deviation_least, deviation(before))) return {};
+    return begin_epoch("the bare line moved by " +
+                       std::to_string(std::lround(std::expm1(moved) * 100)) +
+                       " % while the sweep was interrupted");
+  }
+
+  // --- the journal ---
+
+  // Writes a line, if there is a journal; a failure says how to go on.
+  template <class Write>
+  Status keep(Write write) {
+    if (!journal_) return {};
+    const Status written = write(*journal_);
+    if (written) return {};
+    Error error = written.error();
+    error.what += "; nothing that was measured is lost. When there is room, go on with: linktune sweep "
+                  "--resume " + result_.journal_path;
+    return fail(std::move(error));
+  }
+
+  // What the journal holds is the result: a replay then gives the same report byte for byte.
+  Result<SweepResult> settle_result() {
+    if (journal_) {
+      journal_.reset();
+      LT_TRY(SweepResult kept, replay_sweep(options_.journal_path, options_.objective));
+      kept.is_stopped = result_.is_stopped;
+      kept.is_out_of_time = result_.is_out_of_time;
+      return kept;
+    }
+    result_.blocks_done = blocks_that_count(result_);
+    return std::move(result_);
+  }
+
+  // --- progress ---
+
   // Ranks by medians of what this run has seen: for the eye only, the verdict is made at the end.
   void note_score(const Unit& unit) {
     const auto score = score_of(unit, result_.header.plan, options_.objective);
@@ -217,17 +502,19 @@ class Sweep {
       scores_[unit.arm].push_back(*score);
   }
 
-  [[nodiscard]] SweepProgress standing(const Unit& unit) const {
+  [[nodiscard]] SweepProgress standing(const Block& block, const Unit& unit) const {
     SweepProgress now;
+    now.stage = block.stage;
+    now.round = block.round;
     now.block = unit.block;
-    now.blocks = result_.header.blocks;
+    now.blocks = std::max(result_.header.blocks, unit.block + 1);
     now.position = unit.position;
-    now.arms = result_.header.arms.size();
+    now.arms = block.units.size();
     now.units_done = units_done_;
-    now.units_total = units_total_;
     now.arm = &result_.header.arms[unit.arm];
-    now.elapsed = std::chrono::duration_cast<Milliseconds>(options_.now() - begun_);
-    now.left = time_of(units_total_ - units_done_);
+    now.elapsed = since(begun_);
+    now.left = left();
+    now.units_total = units_done_ + units_left(now.left);
     double best = 0;
     for (const auto& [arm, scores] : scores_) {
       if (median(scores) <= best) continue;
@@ -238,6 +525,27 @@ class Sweep {
     return now;
   }
 
+  [[nodiscard]] Milliseconds left() const {
+    if (result_.header.question)
+      return std::max(Milliseconds(0), left_at_start_ - since(block_began_));
+    return time_of(units_of_ranking_left());
+  }
+
+  [[nodiscard]] std::size_t units_of_ranking_left() const {
+    const std::size_t all = (result_.header.blocks - blocks_before_) * result_.header.arms.size();
+    return all - std::min(all, units_done_);
+  }
+
+  [[nodiscard]] std::size_t units_left(Milliseconds time) const {
+    if (!result_.header.question) return units_of_ranking_left();
+    const Milliseconds each = time_of(1);
+    return each > Milliseconds(0) ? static_cast<std::size_t>(time / each) : 0;
+  }
+
+  [[nodiscard]] Milliseconds since(Instant moment) const {
+    return std::chrono::duration_cast<Milliseconds>(options_.now() - moment);
+  }
+
   [[nodiscard]] Milliseconds time_of(std::size_t units) const {
     const auto count = static_cast<Milliseconds::rep>(units);
     if (units_done_ == 0) return count * (result_.header.plan.measuring_time() + start_time_guess);
@@ -245,6 +553,7 @@ class Sweep {
     return std::chrono::duration_cast<Milliseconds>(each * count);
   }
 
+  // The plan itself keeps a staged sweep's budget.
   [[nodiscard]] bool fits_budget() const {
     if (!options_.budget) return true;
     return options_.now() - begun_ + time_of(result_.header.arms.size()) <= *options_.budget;
@@ -272,11 +581,13 @@ class Sweep {
   const Instant begun_;
   SweepResult result_;
   std::optional<Journal> journal_;
-  std::set<std::size_t> complete_;
-  std::size_t units_total_{0};
+  bool recheck_is_due_{false};
+  std::size_t blocks_before_{0};  // of a journal that is gone on with
   std::size_t units_done_{0};
   Nanoseconds unit_time_{0};  // of all units done
   Instant last_start_{};
+  Milliseconds left_at_start_{0};  // of the block that runs
+  Instant block_began_{};
   unsigned harness_failures_{0};  // in a row
   std::map<std::size_t, std::vector<double>> scores_;
 };
@@ -328,11 +639,15 @@ Result<SweepResult> run_sweep(Bench& bench, const SweepOptions& options, Progres
 Result<SweepResult> replay_sweep(const std::string& journal_path, Objective objective) {
   LT_TRY(JournalContents contents, read_journal(journal_path));
   SweepResult result;
-  result.header = std::move(contents.header);
-  result.units = std::move(contents.units);
-  result.blocks_done = contents.blocks.size();
+  static_cast<Evidence&>(result) = std::move(contents);
+  result.blocks_done = blocks_that_count(result);
   result.objective = objective;
   result.journal_path = journal_path;
+  const Action next = result.header.question ? next_of_staged(result, {}) : next_of_ranking(result);
+  if (const auto* finish = std::get_if<Finish>(&next)) {
+    result.is_finished = !finish->is_out_of_time;
+    result.is_out_of_time = finish->is_out_of_time;
+  }
   return result;
 }
 

@@ -1,10 +1,10 @@
 // The sweep: blocks of trials, in a seeded order, each written to the journal before the next
-// begins.
+// begins. What comes next is the plan's to say (plan.h); this obeys, and keeps the evidence.
 //
-// States of a unit: prepare -> measure -> dismantle -> journal. What the arm could not do is
-// journalled as the arm's failure. What the bench could not do is tried once more after a
-// dismantle; failing again it is journalled as the harness's. A stop request undoes the unit that
-// is under way: it is dismantled and not journalled.
+// States of a unit: prepare -> measure -> dismantle -> journal; a sham is measured before the start
+// it repeats is dismantled. What the arm could not do is journalled as the arm's failure. What the
+// bench could not do is tried once more after a dismantle; failing again it is journalled as the
+// harness's. A stop request undoes the unit that is under way: it is dismantled and not journalled.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "tuner/bench.h"
 #include "tuner/journal.h"
-#include "tuner/stage.h"
+#include "tuner/plan.h"
 
 namespace lt::tuner {
 
@@ -30,7 +30,9 @@ struct SweepOptions {
   TrialPlan plan{};
   std::uint64_t seed{0};
   std::size_t blocks{5};
-  std::optional<Milliseconds> budget{};  // no block is begun that would not end within it
+  std::optional<Milliseconds> budget{};  // of a ranking: no block is begun that would not end in it
+  std::optional<Question> question{};    // a staged sweep; its incumbent and defaults are arms too
+  ArmSources sources{};                  // of a staged sweep
   std::string journal_path{};            // empty: no journal, and no way to resume
   bool resume{false};  // go on in journal_path: its arms, plan, seed and blocks count
   Objective objective{Objective::slower_way};
@@ -43,8 +45,11 @@ inline constexpr unsigned harness_failures_in_row_max =
     3;                                                  // then the bench is broken, not the weather
 inline constexpr Milliseconds start_time_guess{4'000};  // of a start, before any was seen
 
-/// Where a sweep stands. Times are estimates from the units so far.
+/// Where a sweep stands. Times are estimates from the units so far; of a staged sweep, whose later
+/// blocks are not known yet, so is units_total.
 struct SweepProgress {
+  Stage stage{Stage::ranking};
+  std::size_t round{0};  // of the stage, from 0
   std::size_t block{0};  // from 0
   std::size_t blocks{0};
   std::size_t position{0};  // from 0
@@ -67,17 +72,15 @@ class Progress {
   virtual void note(std::string_view) {}  // a sentence for the user
 };
 
-struct SweepResult {
-  SweepHeader header;
-  std::vector<Block> blocks;  // complete ones: stage, round and epoch of each; a unit names its block
-  std::vector<Unit> units;    // of complete blocks
-  std::size_t blocks_done{0};
+struct SweepResult : Evidence {
+  std::size_t blocks_done{0};  // of a staged sweep: of the confirmation
   Objective objective{Objective::slower_way};
   std::string journal_path;
+  bool is_finished{false};     // the plan asks for no more
   bool is_stopped{false};      // by the stop token
   bool is_out_of_time{false};  // by the budget
 
-  [[nodiscard]] bool is_complete() const { return blocks_done >= header.blocks; }
+  [[nodiscard]] bool is_complete() const { return is_finished; }
   /// The command that goes on where this ended; empty when there is nothing to go on with.
   [[nodiscard]] std::string how_to_resume() const;
 };

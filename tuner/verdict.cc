@@ -56,7 +56,7 @@ class Judge {
     row.arm = arm;
     std::vector<const Unit*> measured;
     for (const Unit& unit : result_.units) {
-      if (unit.arm != arm) continue;
+      if (unit.arm != arm || unit.is_sham) continue;
       row.harness_failures +=
           unit.attempts - 1 + (unit.status == UnitStatus::harness_failed ? 1 : 0);
       if (unit.status == UnitStatus::arm_failed) {

@@ -17,7 +17,6 @@ namespace lt::tuner {
 
 inline constexpr std::size_t blocks_for_decision = 10;  // statistics.md 3.3: n2 >= 10
 inline constexpr double confidence = 0.95;
-inline constexpr double power = 0.80;
 inline constexpr double smallest_effect = 0.05;  // what the owner cares about: 5 %
 
 enum class Standing : std::uint8_t {

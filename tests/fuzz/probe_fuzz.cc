@@ -60,10 +60,11 @@ void read_journal_text(std::string_view text) {
   expect(journal->bytes <= text.size(), "a journal ends inside its file");
   expect(journal->header.blocks <= sweep_blocks_max && journal->header.arms.size() <= arms_max, "a sweep is bounded");
   for (const Unit& unit : journal->units) {
-    expect(unit.position < journal->header.arms.size() && unit.block <= sweep_blocks_max, "a unit has a place in its sweep");
     expect(unit.start_ns >= 0 && unit.stop_ns >= 0, "a time is not negative");
     expect(unit.arm < journal->header.arms.size(), "a unit is of an arm of its sweep");
-    expect(journal->blocks.contains(unit.block), "a unit is of a block that was finished");
+    expect(unit.block < journal->blocks.size(), "a unit is of a block that was finished");
+    const auto& units = journal->blocks[unit.block].units;
+    expect(unit.position < units.size() && units[unit.position].arm == unit.arm, "a unit has its place in its block");
     expect((unit.status == UnitStatus::measured) == unit.sample.has_value(), "a measured unit has a sample");
   }
 }

@@ -38,6 +38,8 @@ std::string a_journal() {
   header.facts = {{"kernel", "Linux 6.1"}};
   header.arms = {*tuner::parse_arm("bare"), *tuner::parse_arm("native mtu=9000")};
   std::string text = to_line(to_json(header)) + "\n";
+  const tuner::Block block{.number = 0, .units = {{0, false}, {1, false}}};
+  text += to_line(to_json(block, header)) + "\n";
   for (std::size_t i = 0; i < 2; ++i) {
     const tuner::ProbeResult result = a_result();
     tuner::Unit unit{.block = 0, .position = i, .arm = i};

@@ -33,6 +33,14 @@ Unit a_unit(std::size_t block, std::size_t position) {
   return unit;
 }
 
+Block a_block(std::size_t number) {
+  Block block;
+  block.number = number;
+  block.planned = 3;
+  block.units = {{number % 2, false}, {(number + 1) % 2, false}};
+  return block;
+}
+
 std::string line(const Json& value) {
   return to_line(value) + "\n";
 }
@@ -42,6 +50,7 @@ std::string a_journal() {
   const SweepHeader header = a_header();
   std::string text = line(to_json(header));
   for (const std::size_t block : {0U, 1U}) {
+    text += line(to_json(a_block(block), header));
     for (const std::size_t position : {0U, 1U})
       text += line(to_json(a_unit(block, position), header));
   }
@@ -62,6 +71,7 @@ TEST_CASE("a journal is read back as it was written", "[tuner][journal]") {
   {
     auto journal = Journal::create(path, header);
     REQUIRE(journal);
+    REQUIRE(journal->append(a_block(0), header));
     for (const std::size_t position : {0U, 1U})
       REQUIRE(journal->append(a_unit(0, position), header));
   }
@@ -70,7 +80,8 @@ TEST_CASE("a journal is read back as it was written", "[tuner][journal]") {
   CHECK(to_json(contents->header) == to_json(header));
   REQUIRE(contents->units.size() == 2);
   CHECK(to_json(contents->units[1], header) == to_json(a_unit(0, 1), header));
-  CHECK(contents->blocks == std::set<std::size_t>{0});
+  REQUIRE(contents->blocks.size() == 1);
+  CHECK(to_json(contents->blocks[0], header) == to_json(a_block(0), header));
   CHECK_FALSE(contents->is_torn);
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
@@ -107,23 +118,26 @@ TEST_CASE("a torn last line is cut off, and a broken block voided, before the ne
           "[tuner][journal]") {
   const std::string path = fresh_path("journal_torn.jsonl");
   const SweepHeader header = a_header();
-  std::string text = a_journal() + line(to_json(a_unit(2, 0), header));
+  std::string text =
+      a_journal() + line(to_json(a_block(2), header)) + line(to_json(a_unit(2, 0), header));
   REQUIRE(write_file(path, text + "{\"kind\":\"un", 0600));
   auto contents = read_journal(path);
   REQUIRE(contents);
   CHECK(contents->is_torn);
-  CHECK(contents->broken == std::set<std::size_t>{2});
+  REQUIRE(contents->broken);
+  CHECK(contents->broken->number == 2);
   CHECK(contents->units.size() == 4);
   {
     auto journal = Journal::reopen(path, *contents);
     REQUIRE(journal);
+    REQUIRE(journal->append(a_block(2), header));
     for (const std::size_t position : {0U, 1U})
       REQUIRE(journal->append(a_unit(2, position), header));
   }
   contents = read_journal(path);
   REQUIRE(contents);
   CHECK_FALSE(contents->is_torn);
-  CHECK(contents->broken.empty());
+  CHECK_FALSE(contents->broken);
   CHECK(contents->blocks.size() == 3);
   CHECK(contents->units.size() == 6);
 }
@@ -142,7 +156,7 @@ TEST_CASE("a line that is wrong in the middle is named by file and number", "[tu
   const std::size_t second = text.find('\n') + 1;
   const auto broken_by = [&](const std::string& junk) {
     std::string broken = text;
-    broken.insert(second, junk + "\n");
+    broken.insert(second, junk + "\n");  // before the first block begins
     const auto contents = parse_journal(broken, "x.jsonl");
     return !contents && contents.error().what.find("x.jsonl:2") == 0;
   };
@@ -152,7 +166,7 @@ TEST_CASE("a line that is wrong in the middle is named by file and number", "[tu
   CHECK(broken_by("{\"kind\":\"song\"}"));
   CHECK(broken_by("{\"kind\":\"unit\"}"));
   Json unit = to_json(a_unit(0, 1), a_header());
-  CHECK(broken_by(to_line(unit)));  // position 1 before position 0
+  CHECK(broken_by(to_line(unit)));  // outside a block
   unit["position"] = 0;
   unit["arm"] = "ffffffffffffffff";
   CHECK(broken_by(to_line(unit)));
@@ -184,4 +198,95 @@ TEST_CASE("a failed unit keeps its reason", "[tuner][journal]") {
   Json without = to_json(unit, header);
   without.erase("error");
   CHECK_FALSE(unit_from_json(without, header));
+}
+
+TEST_CASE("lines that cannot follow each other are refused", "[tuner][journal]") {
+  const SweepHeader header = a_header();
+  const std::string begin = line(to_json(header));
+  const auto refused = [&](const std::vector<Json>& lines) {
+    std::string text = begin;
+    for (const Json& each : lines)
+      text += line(each);
+    return !parse_journal(text + line(to_json(a_block(9), header)), "x");
+  };
+  const Json block = to_json(a_block(0), header);
+  CHECK(refused({to_json(a_block(1), header)}));               // the first is 0
+  CHECK(refused({block, block}));                              // begun twice
+  CHECK(refused({block, to_json(a_unit(0, 1), header)}));      // position 1 before 0
+  CHECK(refused({block, to_json(a_unit(1, 0), header)}));      // of another block
+  CHECK(refused({{{"kind", "void"}, {"block", 0}}}));          // nothing was begun
+  Unit other = a_unit(0, 0);
+  other.arm = 1;
+  CHECK(refused({block, to_json(other, header)}));             // an arm of another place
+  Unit sham = a_unit(0, 0);
+  sham.is_sham = true;
+  CHECK(refused({block, to_json(sham, header)}));              // a sham where a start was planned
+  Json lonely = block;
+  lonely["units"][0]["sham"] = true;
+  CHECK(refused({lonely}));                                    // a sham without its start
+  Json empty = block;
+  empty["units"] = Json::array();
+  CHECK(refused({empty}));
+  const Json arms = {{"kind", "arms"}, {"stage", "search"}, {"arms", {to_json(*parse_arm("native"))}}};
+  CHECK(refused({arms}));                                      // there already
+  const Json physics = {{"kind", "physics"}, {"took_ms", 1}, {"physics", to_json(Physics{})}};
+  CHECK(refused({physics, physics}));
+}
+
+TEST_CASE("physics, gates, added arms, a question and epochs are read back as they were written",
+          "[tuner][journal]") {
+  const std::string path = fresh_path("journal_staged.jsonl");
+  SweepHeader header = a_header();
+  header.question = Question{.goal = Goal::latency, .budget = Milliseconds(600'000)};
+  header.question->incumbent = *parse_arm("native");
+  header.question->defaults = {*parse_arm("native")};
+  PhysicsRecord physics;
+  physics.physics.cpus = 7;
+  physics.took = Milliseconds(12);
+  GateRecord gate{1, {}, Milliseconds(34)};
+  gate.outcome.add({"black_hole", GateVerdict::failed, "1500 bytes vanish"});
+  const Addition addition{Stage::screen, 2, 1};
+  const Epoch epoch{0, "another kernel", {{"kernel", "Linux 6.2"}}};
+  {
+    auto journal = Journal::create(path, header);
+    REQUIRE(journal);
+    REQUIRE(journal->append(physics));
+    header.arms.push_back(*parse_arm("native mtu=9000"));
+    REQUIRE(journal->append(addition, header));
+    REQUIRE(journal->append(gate, header));
+    REQUIRE(journal->append(epoch));
+  }
+  const auto contents = read_journal(path);
+  REQUIRE(contents);
+  CHECK(to_json(contents->header)["question"] == to_json(header)["question"]);
+  CHECK(contents->physics->physics.cpus == 7);
+  CHECK(contents->physics->took == Milliseconds(12));
+  REQUIRE(contents->gate_of(1) != nullptr);
+  CHECK(contents->gate_of(1)->outcome.failure.has_value());
+  REQUIRE(contents->addition_of(Stage::screen) != nullptr);
+  CHECK(contents->addition_of(Stage::screen)->first == 2);
+  CHECK(canonical_text(contents->header.arms.at(2)) == "native mtu=9000");
+  CHECK(contents->epochs.at(0).facts.at(0).value == "Linux 6.2");
+  CHECK(contents->elapsed() == Milliseconds(46));
+}
+
+TEST_CASE("a question with a share outside 0 to 1, or an incumbent that is no arm, is refused",
+          "[tuner][journal]") {
+  SweepHeader header = a_header();
+  header.question = Question{};
+  header.question->incumbent = *parse_arm("native");
+  const auto reads = [](const Json& value) { return sweep_header_from_json(value).has_value(); };
+  CHECK(reads(to_json(header)));
+  for (const char* name : {"within", "confidence"}) {
+    for (const double wrong : {0.0, 1.0, 2.0}) {
+      Json value = to_json(header);
+      value["question"][name] = wrong;
+      CHECK_FALSE(reads(value));
+    }
+  }
+  Json value = to_json(header);
+  value["question"]["goal"] = "beauty";
+  CHECK_FALSE(reads(value));
+  header.question->incumbent = *parse_arm("native mtu=1234");
+  CHECK_FALSE(reads(to_json(header)));
 }

@@ -379,7 +379,10 @@ TEST_CASE("each reason for doubt is found where it is, and not where it is not",
     for (Unit& unit : r.units)
       change(*unit.sample);
   };
-  CHECK(with([](SweepResult& r) { r.blocks_done = 3; }) ==
+  CHECK(with([](SweepResult& r) { 
+          r.blocks_done = 3;
+          r.is_finished = false;
+        }) ==
         std::set{DoubtReason::few_blocks, DoubtReason::unfinished});
   CHECK(with([&](SweepResult& r) { each(r, [](Sample& s) { s.steal_share = 0.03; }); }) ==
         std::set{DoubtReason::stolen_time});

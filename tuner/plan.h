@@ -1,0 +1,67 @@
+// The plan: what a sweep does next, as a pure function of its evidence. Who runs it only obeys, so a
+// sweep that was killed and resumed takes the steps of one that was not.
+//
+//   staged: physics -> calibration -> arms of the search -> search in rounds, the gate after the
+//   first -> variants of single factors -> screen -> gate -> confirmation -> finished
+//
+// The budget bounds each stage: what does not fit is left out and named, never measured in half.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tuner/calibration.h"
+#include "tuner/evidence.h"
+
+namespace lt::tuner {
+
+struct MeasurePhysics {};
+struct CheckArm {
+  std::size_t arm{0};
+};
+struct AddArms {
+  Stage stage{Stage::search};
+  std::vector<Arm> arms{};
+};
+struct Finish {
+  bool is_out_of_time{false};
+};
+using Action = std::variant<Finish, MeasurePhysics, AddArms, CheckArm, Block>;
+
+/// Where the arms come from that nobody named. Both may be empty: then none are added.
+struct ArmSources {
+  std::function<std::vector<Arm>(const Physics&)> space{};                   // for the search
+  std::function<std::vector<Arm>(const Arm&, const Physics&)> variants{};  // one factor off an arm
+};
+
+/// Shares of the budget. The rest is the confirmation's.
+inline constexpr double search_share = 0.35;
+inline constexpr double screen_share = 0.15;
+inline constexpr std::size_t search_blocks_min = 2;   // for each arm and round: statistics.md 3.2
+inline constexpr std::size_t search_blocks_max = 6;
+inline constexpr std::size_t confirmation_blocks_max = 60;
+inline constexpr std::size_t screen_bases = 2;  // arms that variants are made of
+
+/// The next block of a ranking: all arms, `header.blocks` times.
+[[nodiscard]] Action next_of_ranking(const Evidence& evidence);
+
+/// @pre evidence.header.question
+[[nodiscard]] Action next_of_staged(const Evidence& evidence, const ArmSources& sources);
+
+/// Arms of the next confirmation, best first, the incumbent and the defaults behind them.
+/// @pre the search, and the screen if there is one, are complete
+[[nodiscard]] std::vector<std::size_t> finalists_in_line(const Evidence& evidence);
+
+/// Arms that every block holds: bare line, incumbent, defaults; each once, by rising place.
+[[nodiscard]] std::vector<std::size_t> controls_of(const SweepHeader& header);
+
+/// What a block of `arms` takes, one sample on each start (unit: ms, by the calibration).
+[[nodiscard]] Milliseconds time_of_block(const Evidence& evidence, const Block& block);
+
+/// How much longer a staged sweep is likely to take: the budget's rest while stages are ahead, the
+/// blocks that are left in the confirmation.
+[[nodiscard]] Milliseconds time_left(const Evidence& evidence);
+
+}  // namespace lt::tuner
