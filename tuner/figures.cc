@@ -115,6 +115,7 @@ double median_of(const Evidence& evidence, std::size_t arm, const Pick& pick) {
   for (const Unit& unit : evidence.units) {
     if (unit.arm != arm || unit.is_sham || !unit.sample || unit.status != UnitStatus::measured)
       continue;
+    if (evidence.blocks[unit.block].stage == Stage::recheck) continue;  // for the epochs only
     if (const auto value = pick(*unit.sample)) values.push_back(*value);
   }
   return values.empty() ? 0 : median(values);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/format.h"
+#include "tuner/decision_report.h"
 
 namespace lt::tuner {
 
@@ -102,6 +103,20 @@ std::string failures_of(const Report& report) {
   return text;
 }
 
+std::string doubts_of(const Report& report) {
+  std::string text;
+  if (!report.doubts.empty()) text += "\nReasons for doubt:\n";
+  for (const Doubt& doubt : report.doubts)
+    text += "  - " + doubt.text + "; " + doubt.advice + "\n";
+  return text;
+}
+
+std::string bound_of_line(const SweepResult& result) {
+  if (!result.physics || result.physics->failure) return {};
+  const std::string text = bound_of(result.physics->physics).text;
+  return text.empty() ? text : "\n" + text + "\n";
+}
+
 std::string objective_text(Objective objective) {
   switch (objective) {
     case Objective::slower_way:
@@ -120,6 +135,12 @@ std::string reproduction_of(const SweepResult& result) {
   if (!result.journal_path.empty()) {
     text += "evidence: " + result.journal_path + "; this report again: linktune replay " +
             result.journal_path + "\n";
+  }
+  if (result.header.question) {
+    return text + "again with the same arms: linktune sweep --seed " +
+           std::to_string(result.header.seed) + " --goal " +
+           std::string(name_of(result.header.question->goal)) + " --budget " +
+           std::to_string(result.header.question->budget / std::chrono::minutes(1)) + "m\n";
   }
   text += "the same order of trials: linktune sweep --seed " + std::to_string(result.header.seed) +
           " --blocks " + std::to_string(result.header.blocks) + ", with the same arms\n";
@@ -223,15 +244,17 @@ Report make_report(SweepResult result) {
 
 std::string text_of(const Report& report) {
   std::string text = table_of(report) + failures_of(report) + "\n";
+  if (report.decision) {
+    text += text_of(*report.decision, report.result.header) + bound_of_line(report.result) +
+            doubts_of(report);
+    return text + "\n" + reproduction_of(report.result);
+  }
   text += "Ranked by the median goodput of " + objective_text(report.result.objective) + " over " +
           std::to_string(report.result.blocks_done) +
           " fresh starts; spread = (p95 - p5) / median; drift of the bare line " +
           percent(report.verdict.bare_spread) + ".\n";
   text += report.verdict.sentence + "\n";
-  if (!report.doubts.empty()) text += "\nReasons for doubt:\n";
-  for (const Doubt& doubt : report.doubts)
-    text += "  - " + doubt.text + "; " + doubt.advice + "\n";
-  return text + "\n" + reproduction_of(report.result);
+  return text + doubts_of(report) + "\n" + reproduction_of(report.result);
 }
 
 Json json_of(const Report& report) {
@@ -265,6 +288,15 @@ Json json_of(const Report& report) {
                 {"verdict", report.verdict.sentence},
                 {"arms", rows},
                 {"doubts", reasons}};
+  value["method"] = std::string(name_of(result.header.method()));
+  value["is_complete"] = result.is_complete();
+  if (report.decision) {
+    value["is_decision"] = report.decision->claim != Claim::inconclusive;
+    value["verdict"] = report.decision->sentence;
+    value["decision"] = json_of(*report.decision, result.header);
+  }
+  value["physics"] = result.physics && !result.physics->failure ? to_json(result.physics->physics)
+                                                               : Json(nullptr);
   value["ahead"] = report.verdict.ahead ? Json(hash_of(result.header.arms[*report.verdict.ahead]))
                                         : Json(nullptr);
   return value;

@@ -56,7 +56,7 @@ class Judge {
     row.arm = arm;
     std::vector<const Unit*> measured;
     for (const Unit& unit : result_.units) {
-      if (unit.arm != arm || unit.is_sham) continue;
+      if (unit.arm != arm || unit.is_sham || is_recheck(unit)) continue;
       row.harness_failures +=
           unit.attempts - 1 + (unit.status == UnitStatus::harness_failed ? 1 : 0);
       if (unit.status == UnitStatus::arm_failed) {
@@ -96,6 +96,11 @@ class Judge {
     row.loss = median_of(units, [](const Sample& s) { return std::max(s.loss_up, s.loss_down); });
     row.start_ms =
         median_of(units, [](const Sample& s) { return static_cast<double>(s.start_time.count()); });
+  }
+
+  // What a resume measures is for the epochs, so that the verdict is that of an unbroken sweep.
+  [[nodiscard]] bool is_recheck(const Unit& unit) const {
+    return result_.blocks[unit.block].stage == Stage::recheck;
   }
 
   [[nodiscard]] Standing first_standing(const ArmSummary& row) const {

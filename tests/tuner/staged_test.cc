@@ -1,0 +1,492 @@
+// Staged sweeps against a simulated line: the walk through the stages, who may win, and that a sweep
+// which was killed ends as one that was not.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <set>
+
+#include "base/defer.h"
+#include "base/fd.h"
+#include "tests/tuner/simulated_line.h"
+#include "tuner/halving.h"
+#include "tuner/report.h"
+
+using namespace lt;
+using namespace lt::tuner;
+
+namespace {
+
+std::string fresh_path(const std::string& name) {
+  const std::string path = std::string(LINKTUNE_BINARY_DIR) + "/" + name;
+  ::unlink(path.c_str());
+  return path;
+}
+
+Arm arm_of(std::size_t number) {
+  return *parse_arm("native mtu=" + std::to_string(1400 + number));
+}
+
+// The bare line, the incumbent (which is the default) and eight more; variants of the first two.
+struct Scene {
+  ManualClock clock;
+  SweepOptions options;
+  LineOptions line;
+
+  Scene() {
+    options.arms = {*parse_arm("bare"), *parse_arm("native")};
+    for (std::size_t i = 0; i < 8; ++i)
+      options.arms.push_back(arm_of(i));
+    options.seed = 42;
+    options.plan.idle = 500ms;
+    options.question = Question{};
+    options.question->budget = std::chrono::minutes(40);
+    options.question->incumbent = *parse_arm("native");
+    options.question->defaults = {*parse_arm("native")};
+    options.sources.variants = [](const Arm& base, const Physics&) {
+      Arm variant = base;
+      variant.settings.push_back({"tun_queue", "64"});
+      variant.label = canonical_text(variant).substr(0, label_length_max);
+      return std::vector{variant};
+    };
+    options.now = [this] { return clock.now(); };
+    options.wall_now = [] { return std::string("2026-01-31T12:00:00Z"); };
+  }
+
+  Result<SweepResult> run() {
+    SimulatedLine bench(line, clock);
+    auto result = run_sweep(bench, options, bench);
+    CHECK_FALSE(bench.is_up());
+    notes = bench.notes;
+    gated = bench.gated;
+    left = bench.left;
+    return result;
+  }
+  Decision decision() {
+    const auto result = run();
+    REQUIRE(result);
+    return decide(*result);
+  }
+
+  std::vector<std::string> notes;
+  std::vector<std::string> gated;
+  std::vector<Milliseconds> left;
+};
+
+std::vector<Stage> stages_of(const Evidence& evidence) {
+  std::vector<Stage> stages;
+  for (const Block& block : evidence.blocks) {
+    if (stages.empty() || stages.back() != block.stage) stages.push_back(block.stage);
+  }
+  return stages;
+}
+
+bool any_note(const Scene& scene, const std::string& part) {
+  return std::any_of(scene.notes.begin(), scene.notes.end(), [&](const std::string& note) {
+    return note.find(part) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a staged sweep walks from calibration to confirmation, controls in each block",
+          "[tuner][staged]") {
+  Scene scene;
+  const auto result = scene.run();
+  REQUIRE(result);
+  using enum Stage;
+  CHECK(stages_of(*result) == std::vector{calibration, search, screen, confirmation});
+  CHECK(result->is_complete());
+  CHECK(result->physics.has_value());
+  CHECK(result->elapsed() <= scene.options.question->budget);
+  CHECK(result->blocks_of(confirmation) >= 10);
+  for (const Block& block : result->blocks) {
+    std::set<std::size_t> arms;
+    for (const PlannedUnit& unit : block.units)
+      arms.insert(unit.arm);
+    CHECK(arms.contains(0));
+    CHECK(arms.contains(1));
+  }
+  CHECK(any_note(scene, "blocks of confirmation fit the budget"));
+  CHECK(any_note(scene, "80 % power"));
+  CHECK(scene.left.back() < scene.left.front());
+}
+
+TEST_CASE("half of the arms go on after each round, and whoever goes on has met the gate",
+          "[tuner][staged]") {
+  Scene scene;
+  const auto result = scene.run();
+  REQUIRE(result);
+  const Decision decision = decide(*result);
+  REQUIRE(decision.path.size() == 3);  // 9 -> 5 -> 3, then the screen
+  const auto kept = [](const PathStep& step) {
+    return std::count_if(step.placings.begin(), step.placings.end(),
+                         [](const Placing& p) { return p.is_kept; });
+  };
+  CHECK(decision.path[0].placings.size() == 9);
+  CHECK(kept(decision.path[0]) == 5);
+  CHECK(kept(decision.path[1]) == 3);
+  CHECK(decision.path[2].stage == Stage::screen);
+  for (const std::size_t arm : decision.confirmed)
+    CHECK(result->gate_of(arm) != nullptr);
+  CHECK(kept_of(1) == 1);
+  CHECK(kept_of(3) == 3);
+  CHECK(kept_of(4) == 3);
+  CHECK(kept_of(24) == 12);
+  CHECK(rounds_of(3) == 0);
+  CHECK(rounds_of(24) == 3);
+}
+
+TEST_CASE("an arm that is a third faster is found, confirmed and BETTER", "[tuner][staged]") {
+  Scene scene;
+  scene.line.arms[canonical_text(arm_of(5))] = {1'060e6, 5'000, 1.5};
+  const auto result = scene.run();
+  REQUIRE(result);
+  const Decision decision = decide(*result);
+  CHECK(decision.claim == Claim::better);
+  REQUIRE(decision.choice);
+  const Arm& choice = result->header.arms[*decision.choice];
+  CHECK(choice.settings.front().value == "1405");
+  const auto pair = decision.between(*decision.choice, decision.incumbent);
+  REQUIRE(pair);
+  CHECK(pair->interval->contains(1'060.0 / 800));
+  CHECK(pair->checks_agree);
+  CHECK(decision.sentence.find("BETTER") == 0);
+}
+
+TEST_CASE("the fastest arm cannot win when it black-holes once, or fails the gate",
+          "[tuner][staged]") {
+  const std::string fastest = canonical_text(arm_of(3));
+  for (const bool by_gate : {false, true}) {
+    Scene scene;
+    scene.line.arms[fastest] = {2'000e6, 5'000, 1.5};
+    if (by_gate) {
+      scene.line.is_gated = [&](const Arm& arm) { return canonical_text(arm).find("1403") != std::string::npos; };
+    } else {
+      scene.line.is_black_hole = [](const Arm& arm, std::size_t unit) {
+        return canonical_text(arm).find("1403") != std::string::npos && unit > 60;
+      };
+    }
+    const auto result = scene.run();
+    REQUIRE(result);
+    const Decision decision = decide(*result);
+    CHECK((!decision.choice || result->header.arms[*decision.choice].settings.empty() ||
+           result->header.arms[*decision.choice].settings.front().value != "1403"));
+  }
+}
+
+TEST_CASE("present settings that do not carry the line are beaten by those that do",
+          "[tuner][staged]") {
+  Scene scene;
+  scene.line.is_black_hole = [](const Arm& arm, std::size_t) {
+    return arm.carrier == ArmCarrier::native && arm.settings.empty();
+  };
+  const Decision decision = scene.decision();
+  CHECK(decision.claim == Claim::better);
+  CHECK(decision.choice != decision.incumbent);
+}
+
+TEST_CASE("balanced refuses a wait that throughput takes, and says its limit", "[tuner][staged]") {
+  const auto chosen = [](Goal goal) {
+    Scene scene;
+    scene.options.question->goal = goal;
+    scene.line.arms["bare"] = {1'500e6, 12'000, 0.3};
+    scene.line.arms[canonical_text(arm_of(2))] = {1'100e6, 125'000, 1.5};
+    const auto result = scene.run();
+    REQUIRE(result);
+    const Decision decision = decide(*result);
+    REQUIRE(decision.choice);
+    return std::pair(canonical_text(result->header.arms[*decision.choice]), decision);
+  };
+  const auto [fast, of_throughput] = chosen(Goal::throughput);
+  CHECK(fast.find("1402") != std::string::npos);
+  REQUIRE(of_throughput.price == std::nullopt);  // nothing within 4 % of it is calmer
+  const auto [calm, of_balance] = chosen(Goal::balanced);
+  CHECK(calm.find("1402") == std::string::npos);
+  CHECK(of_balance.limit.wait_us_max == Approx(40'000));
+  CHECK(of_balance.limit.sentence.find("40 ms") != std::string::npos);
+}
+
+TEST_CASE("of arms that carry as much, the one that waits less is chosen, and the price is told",
+          "[tuner][staged]") {
+  Scene scene;
+  scene.options.sources = {};
+  scene.options.question->goal = Goal::throughput;
+  scene.line.restart = 0.01;
+  scene.line.noise = 0.01;
+  scene.line.bad_restarts = 0;
+  scene.line.arms["native"] = {800e6, 60'000, 1.5};
+  scene.line.arms[canonical_text(arm_of(1))] = {790e6, 20'000, 1.5};
+  for (const std::size_t i : {0U, 2U, 3U, 4U, 5U, 6U, 7U})
+    scene.line.arms[canonical_text(arm_of(i))] = {500e6, 60'000, 1.5};
+  const auto result = scene.run();
+  REQUIRE(result);
+  const Decision decision = decide(*result);
+  CHECK(decision.claim == Claim::equivalent);
+  REQUIRE(decision.choice);
+  CHECK(result->header.arms[*decision.choice].settings.front().value == "1401");
+  CHECK(decision.choice_reason.find("waits least") == 0);
+  REQUIRE(decision.price);
+  CHECK(decision.price->fastest_wait_us > 2 * decision.price->calmer_wait_us);
+  CHECK(std::find(decision.pareto.begin(), decision.pareto.end(), *decision.choice) !=
+        decision.pareto.end());
+}
+
+TEST_CASE("an arm that is slower, waits longer and costs more is outside the Pareto set",
+          "[tuner][staged]") {
+  Scene scene;
+  scene.options.arms = {*parse_arm("bare"), *parse_arm("native"), arm_of(0)};
+  scene.options.sources = {};
+  scene.line.arms["native"] = {800e6, 5'000, 1.5};
+  scene.line.arms[canonical_text(arm_of(0))] = {500e6, 9'000, 2.5};
+  const Decision decision = scene.decision();
+  CHECK(decision.pareto == std::vector<std::size_t>{1});
+  CHECK(decision.choice == 1);
+  CHECK(decision.claim == Claim::equivalent);
+}
+
+TEST_CASE("each knob is said to do what it does, or not to be told apart", "[tuner][staged]") {
+  Scene scene;
+  scene.options.sources = {};
+  scene.options.arms = {*parse_arm("bare"), *parse_arm("native"), *parse_arm("native mtu=9000"),
+                        *parse_arm("native tun_queue=64")};
+  scene.line.arms["native mtu=9000"] = {1'200e6, 5'000, 1.5};
+  const Decision decision = scene.decision();
+  REQUIRE(decision.knobs.size() == 2);
+  for (const KnobEffect& effect : decision.knobs) {
+    CHECK(effect.from == "default");
+    REQUIRE(effect.goodput);
+    if (effect.knob == "mtu") {
+      CHECK(effect.goodput->low > 1.3);
+      CHECK(effect.sentence.find("mtu from default to 9000: goodput +") == 0);
+    } else {
+      CHECK(effect.goodput->contains(1.0));
+      CHECK(effect.sentence.find("not told apart") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a budget too small for ten blocks ends INCONCLUSIVE and within the budget",
+          "[tuner][staged]") {
+  for (const int minutes : {1, 3, 6, 10}) {
+    Scene scene;
+    scene.options.question->budget = std::chrono::minutes(minutes);
+    scene.line.arms[canonical_text(arm_of(5))] = {2'000e6, 5'000, 1.5};
+    const auto result = scene.run();
+    REQUIRE(result);
+    const Decision decision = decide(*result);
+    INFO(minutes << " min, " << decision.blocks << " blocks: " << decision.sentence);
+    if (decision.blocks < 10) CHECK(decision.claim == Claim::inconclusive);
+    // A calibration is always made; all else keeps the budget.
+    if (minutes > 3) CHECK(result->elapsed() <= scene.options.question->budget);
+  }
+}
+
+TEST_CASE("a failing bench is not the arm's fault, and a sham without its start is no measurement",
+          "[tuner][staged]") {
+  Scene scene;
+  scene.line.is_harness_failure = [](std::size_t unit) { return unit % 17 == 5; };
+  const auto result = scene.run();
+  REQUIRE(result);
+  for (const Unit& unit : result->units) {
+    CHECK(unit.status != UnitStatus::arm_failed);
+    if (unit.is_sham && unit.sample)
+      CHECK(result->units[static_cast<std::size_t>(&unit - result->units.data()) - 1].sample.has_value());
+  }
+  CHECK(decide(*result).blocks >= 10);
+}
+
+TEST_CASE("restarts are blamed only when they differ by more than shams and drift",
+          "[tuner][staged]") {
+  const auto shown = [](double restart, double drift) {
+    int count = 0;
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+      Scene scene;
+      scene.options.arms.resize(3);
+      scene.options.sources = {};
+      scene.line.seed = seed;
+      scene.line.restart = restart;
+      scene.line.drift = drift;
+      scene.line.bad_restarts = 0;
+      const Decision decision = scene.decision();
+      CHECK(decision.restart.shams >= 10);
+      CHECK(decision.restart.sentence.find("the bare line") != std::string::npos);
+      count += decision.restart.is_shown ? 1 : 0;
+    }
+    return count;
+  };
+  CHECK(shown(0.00, 0.20) <= 4);
+  CHECK(shown(0.15, 0.05) >= 36);
+}
+
+// What was measured before the cut, so that the simulated world goes on where it was.
+static std::size_t units_that_count(const Evidence& evidence) {
+  return static_cast<std::size_t>(
+      std::count_if(evidence.units.begin(), evidence.units.end(), [&](const Unit& unit) {
+        return evidence.blocks[unit.block].stage != Stage::recheck;
+      }));
+}
+
+static std::string verdict_text(const SweepResult& result) {
+  Json json = json_of(make_report(result));
+  return to_line(json["decision"]) + to_line(json["arms"]);
+}
+
+TEST_CASE("a sweep killed at any line of its journal, or within one, resumes to the same verdict",
+          "[tuner][staged][journal]") {
+  const std::string path = fresh_path("staged_killed.jsonl");
+  Scene whole;
+  whole.options.question->budget = std::chrono::minutes(25);
+  whole.options.journal_path = path;
+  whole.line.arms[canonical_text(arm_of(5))] = {900e6, 5'000, 1.5};
+  const auto unbroken = whole.run();
+  REQUIRE(unbroken);
+  const std::string expected = verdict_text(*unbroken);
+  const std::string journal = *read_file(path, 64 << 20);
+  std::vector<std::size_t> cuts;
+  for (std::size_t at = journal.find('\n'); at != std::string::npos; at = journal.find('\n', at + 1)) {
+    cuts.push_back(at + 1);
+    cuts.push_back(std::min(journal.size(), at + 1 + (at * 7919) % 300));  // within the next line
+  }
+  std::size_t differing = 0;
+  for (const std::size_t cut : cuts) {
+    REQUIRE(write_file(path, journal.substr(0, cut), 0600));
+    const auto kept = read_journal(path);
+    REQUIRE(kept);
+    Scene scene;
+    scene.options.journal_path = path;
+    scene.options.resume = true;
+    scene.options.arms.clear();
+    scene.options.question.reset();
+    scene.line = whole.line;
+    scene.line.units_before = units_that_count(*kept);
+    const auto resumed = scene.run();
+    REQUIRE(resumed);
+    CHECK(resumed->epochs.empty());
+    const std::string after = verdict_text(*resumed);
+    differing += after == expected ? 0U : 1U;
+    if (after != expected) {
+      INFO("cut at " << cut << " of " << journal.size());
+      CHECK(to_line(json_of(make_report(*resumed))["decision"]["verdict"]) ==
+            to_line(json_of(make_report(*unbroken))["decision"]["verdict"]));
+    }
+  }
+  CHECK(differing == 0);
+  CHECK(cuts.size() > 200);
+}
+
+TEST_CASE("a stop request ends a sweep cleanly, and it goes on to the same verdict",
+          "[tuner][staged][journal]") {
+  const std::string path = fresh_path("staged_stopped.jsonl");
+  Scene whole;
+  const std::string expected = verdict_text(*whole.run());
+  Scene first;
+  first.options.journal_path = path;
+  first.line.stop_at = 40;
+  const auto stopped = first.run();
+  REQUIRE(stopped);
+  CHECK(stopped->is_stopped);
+  CHECK_FALSE(stopped->is_complete());
+  CHECK(stopped->how_to_resume() == "linktune sweep --resume " + path);
+  Scene second;
+  second.options.journal_path = path;
+  second.options.resume = true;
+  second.line.units_before = units_that_count(*stopped);
+  const auto resumed = second.run();
+  REQUIRE(resumed);
+  CHECK(verdict_text(*resumed) == expected);
+}
+
+TEST_CASE("a report from the journal is the report of the run, byte for byte",
+          "[tuner][staged][report]") {
+  const std::string path = fresh_path("staged_replay.jsonl");
+  Scene scene;
+  scene.options.journal_path = path;
+  const auto result = scene.run();
+  REQUIRE(result);
+  const auto again = replay_sweep(path, Objective::slower_way);
+  REQUIRE(again);
+  CHECK(text_of(make_report(*again)) == text_of(make_report(*result)));
+  CHECK(to_pretty(json_of(make_report(*again))) == to_pretty(json_of(make_report(*result))));
+  // Not a property of any text: another result reads otherwise.
+  SweepResult other = *again;
+  other.units.back().sample->up = BitsPerSecond{1};
+  CHECK(text_of(make_report(other)) != text_of(make_report(*result)));
+}
+
+TEST_CASE("another kernel, or another line, begins a new epoch when a sweep is resumed",
+          "[tuner][staged][journal]") {
+  for (const bool by_kernel : {true, false}) {
+    const std::string path = fresh_path("staged_epoch.jsonl");
+    Scene first;
+    first.options.journal_path = path;
+    first.line.drift = 0.01;
+    first.line.noise = 0.01;
+    first.line.stop_at = 110;
+    const auto stopped = first.run();
+    REQUIRE(stopped);
+    REQUIRE(stopped->is_stopped);
+    Scene second;
+    second.options.journal_path = path;
+    second.options.resume = true;
+    second.line = first.line;
+    second.line.stop_at = SIZE_MAX;
+    second.line.units_before = units_that_count(*stopped);
+    if (by_kernel) {
+      second.line.facts = {{"kernel", "Simulated 2.0"}};
+    } else {
+      second.line.shift = 0.5;
+    }
+    const auto resumed = second.run();
+    REQUIRE(resumed);
+    REQUIRE(resumed->epochs.size() == 1);
+    CHECK(resumed->blocks.back().epoch == 1);
+    CHECK(resumed->blocks.front().epoch == 0);
+    CHECK(any_note(second, "a new epoch begins"));
+  }
+}
+
+TEST_CASE("a full disk ends a sweep with how to go on, and it does go on",
+          "[tuner][staged][journal]") {
+  const std::string path = fresh_path("staged_full.jsonl");
+  Scene whole;
+  const std::string expected = verdict_text(*whole.run());
+  struct rlimit old {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &old) == 0);
+  {
+    std::signal(SIGXFSZ, SIG_IGN);
+    struct rlimit small = old;
+    small.rlim_cur = 40'000;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    LT_DEFER(::setrlimit(RLIMIT_FSIZE, &old));
+    Scene scene;
+    scene.options.journal_path = path;
+    const auto result = scene.run();
+    REQUIRE_FALSE(result);
+    CHECK(result.error().what.find("--resume " + path) != std::string::npos);
+  }
+  const auto kept = read_journal(path);
+  REQUIRE(kept);
+  Scene scene;
+  scene.options.journal_path = path;
+  scene.options.resume = true;
+  scene.line.units_before = units_that_count(*kept);
+  const auto result = scene.run();
+  REQUIRE(result);
+  CHECK(verdict_text(*result) == expected);
+}
+
+TEST_CASE("a question without bare line, or about an arm that is not there, is refused",
+          "[tuner][staged]") {
+  Scene scene;
+  scene.options.arms.erase(scene.options.arms.begin());
+  CHECK(scene.run().error().code == Errc::invalid);
+  Scene other;
+  other.options.question->incumbent = *parse_arm("native mtu=1234");
+  CHECK(other.run().error().code == Errc::invalid);
+  Scene bare;
+  bare.options.question->incumbent = *parse_arm("bare");
+  CHECK(bare.run().error().code == Errc::invalid);
+}
