@@ -7,6 +7,7 @@
 #include "app/cli_mirror.h"
 #include "app/cli_probe.h"
 #include "app/cli_shell.h"
+#include "app/cli_sweep.h"
 #include "app/cmd_bench.h"
 #include "app/cmd_demo.h"
 #include "app/cmd_init.h"
@@ -137,16 +138,21 @@ void add_sweep(CLI::App& app, Shell& shell) {
   CLI::App* command = add_command(app, shell, "sweep", "find the best settings, native and OpenVPN, by measuring");
   command->add_option("--lab", options->lab_profile, "measure in a lab of this profile (linktune lab up --help lists them)");
   command->add_option("--line", options->lab_words, "words over the profile, for example loss=0.1%; repeatable");
-  command->add_flag("--quick", options->quick, "a handful of settings instead of all");
+  command->add_flag("--quick", options->quick, "a ranking of a handful of settings instead of a decision");
+  command->add_option("--goal", options->goal, "what best means: throughput, latency, balanced, cpu")
+      ->check(CLI::IsMember({"throughput", "latency", "balanced", "cpu"}))->capture_default_str();
+  command->add_option("--within", options->within, "what counts as equal, for example 5%")->capture_default_str();
+  command->add_option("--confidence", options->confidence, "of every claim, per cent")->check(CLI::Range(80.0, 99.9))->capture_default_str();
+  command->add_option("--incumbent", options->incumbent, "the settings that run now, written like an arm (default: the link's defaults)");
   command->add_flag("--native,!--no-native", options->with_native, "try the native link (default: yes)");
   command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "try OpenVPN (default: yes)");
   command->add_option("--arm", options->arms, "only these and the bare line: \"native mtu=9000\", \"openvpn proto=tcp\"; repeatable");
   command->add_option("--seed", options->seed, "of the order of trials and of the line (default: drawn and printed)");
-  command->add_option("--blocks", options->blocks, "fresh starts of each setting")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--blocks", options->blocks, "a ranking of that many fresh starts of each setting instead of a decision")->check(CLI::Range(1, 1000));
   command->add_option("--seconds", options->seconds, "measured each way")->check(CLI::Range(1, 300))->capture_default_str();
   command->add_option("--omit", options->omit_seconds, "left out before")->check(CLI::Range(0, 60))->capture_default_str();
   command->add_option("--congestion", options->congestion, "TCP_CONGESTION of the measured flows")->capture_default_str();
-  command->add_option("--budget", options->budget_minutes, "minutes; no block is begun that would not end in time");
+  command->add_option("--budget", options->budget, "how long it may take, for example 20m or 2h (default: 20m; a ranking: no limit)");
   command->add_option("--journal", options->journal, "where each trial is recorded (default: ./linktune-sweep-SEED.jsonl)");
   command->add_option("--resume", options->resume, "go on in this journal of an interrupted sweep; its settings count");
   command->add_option("--csv", options->csv_path, "also write one line a trial to this file");
@@ -157,11 +163,6 @@ void add_sweep(CLI::App& app, Shell& shell) {
       return run_sweep_command(*options, interrupt.token());
     };
   });
-
-  const auto journal = std::make_shared<std::string>();
-  CLI::App* replay = add_command(app, shell, "replay", "the report of a sweep again, from its journal");
-  replay->add_option("JOURNAL", *journal, "the journal")->required();
-  replay->callback([&shell, journal] { shell.command = [journal](Log&) { return run_replay(*journal); }; });
 }
 
 // --- openvpn ---
@@ -391,6 +392,7 @@ int run_cli(int argc, char** argv) {
 
   add_probe(app, shell);
   add_sweep(app, shell);
+  add_sweep_results(app, shell);
   add_openvpn(app, shell);
   add_mirror(app, shell);
   add_lab(app, shell);

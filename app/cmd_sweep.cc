@@ -8,6 +8,7 @@
 #include "app/lab_bench.h"
 #include "base/format.h"
 #include "base/text.h"
+#include "configs/calendar.h"
 #include "tuner/journal.h"
 #include "tuner/random.h"
 #include "tuner/space.h"
@@ -84,7 +85,8 @@ bool needs_openvpn(const std::vector<tuner::Arm>& arms) {
 }
 
 Outcome outcome_of(const tuner::Report& report) {
-  const bool has_winner = report.verdict.ahead.has_value();
+  const bool has_winner = report.decision ? report.decision->claim != tuner::Claim::inconclusive
+                                          : report.verdict.ahead.has_value();
   return {tuner::json_of(report), tuner::text_of(report), has_winner ? exit_done : exit_inconclusive};
 }
 
@@ -110,6 +112,77 @@ struct Job {
   }
 };
 
+bool is_ranking(const SweepCommand& command) { return command.quick || command.blocks.has_value(); }
+
+// "5%" as 0.05.
+Result<double> share_of(const std::string& text) {
+  const auto digits = trim(text).substr(0, trim(text).find('%'));
+  const auto percent = parse_u64(trim(digits));
+  if (percent && *percent >= 1 && *percent <= 50) return static_cast<double>(*percent) / 100;
+  return fail(Errc::invalid, "--within " + printable(text, 40) + ": write a whole per cent from 1% to 50%, for example 5%");
+}
+
+void add_arm(std::vector<tuner::Arm>& arms, const tuner::Arm& arm) {
+  const std::string text = tuner::canonical_text(arm);
+  const bool is_known = std::any_of(arms.begin(), arms.end(), [&](const tuner::Arm& other) { return tuner::canonical_text(other) == text; });
+  if (!is_known) arms.push_back(arm);
+}
+
+// Each carrier as it comes: in every block, so that a gain over what nobody has tuned is seen too.
+Result<std::vector<tuner::Arm>> carrier_defaults(const SweepCommand& command) {
+  std::vector<tuner::Arm> defaults;
+  if (command.with_native) {
+    LT_TRY(defaults.emplace_back(), tuner::parse_arm("native"));
+    defaults.back().label = "native defaults";
+  }
+  if (command.with_openvpn) {
+    LT_TRY(defaults.emplace_back(), tuner::parse_arm("openvpn proto=udp"));
+    defaults.back().label = "openvpn udp defaults";
+  }
+  if (defaults.empty()) return fail(Errc::invalid, "--no-native and --no-openvpn together leave nothing to try");
+  return defaults;
+}
+
+// Where arms come from that nobody has named. Whoever names arms gets those and no others.
+tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::Arm& incumbent) {
+  const tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
+  return {.space = [space](const tuner::Physics&) { return tuner::default_arms(space); }, .variants = {}};
+}
+
+// The question of a staged sweep, and the arms that it begins with.
+Status ask(const SweepCommand& command, tuner::SweepOptions& options) {
+  tuner::Question question;
+  question.goal = tuner::goal_from_name(command.goal).value_or(tuner::Goal::balanced);
+  if (!command.budget.empty()) {
+    LT_TRY(const auto budget, configs::parse_duration(command.budget));
+    if (budget < std::chrono::minutes(1)) return fail(Errc::invalid, "--budget " + command.budget + ": a sweep needs a minute at least");
+    question.budget = budget;
+  }
+  LT_TRY(question.within, share_of(command.within));
+  question.confidence = command.confidence / 100;
+  LT_TRY(question.defaults, carrier_defaults(command));
+  question.incumbent = question.defaults.front();
+  if (!command.incumbent.empty()) {
+    LT_TRY(question.incumbent, tuner::parse_arm(command.incumbent));
+    question.incumbent.label = "present settings";
+  }
+  std::vector<tuner::Arm> arms{{"bare line", tuner::ArmCarrier::bare, {}, "the line without a tunnel"}};
+  add_arm(arms, question.incumbent);
+  for (const tuner::Arm& arm : question.defaults) add_arm(arms, arm);
+  if (command.arms.empty()) {
+    options.sources = sources_of(command.with_native, command.with_openvpn, question.incumbent);
+  } else {
+    for (const tuner::Arm& arm : options.arms) add_arm(arms, arm);
+  }
+  options.arms = std::move(arms);
+  options.question = std::move(question);
+  return {};
+}
+
+bool has_carrier(const std::vector<tuner::Arm>& arms, tuner::ArmCarrier carrier) {
+  return std::any_of(arms.begin(), arms.end(), [&](const tuner::Arm& arm) { return arm.carrier == carrier; });
+}
+
 Result<Job> new_job(const SweepCommand& command) {
   if (command.lab_profile.empty()) {
     return fail(Errc::unsupported,
@@ -117,13 +190,14 @@ Result<Job> new_job(const SweepCommand& command) {
   }
   Job job{{}, command.lab_profile, command.lab_words};
   LT_TRY(job.options.arms, arms_of(command));
+  if (!is_ranking(command)) LT_CHECK(ask(command, job.options));
   LT_CHECK(check_arms(job.options.arms));
   job.options.plan.duration = std::chrono::seconds(command.seconds);
   job.options.plan.omit = std::chrono::seconds(command.omit_seconds);
   job.options.plan.congestion = command.congestion;
   LT_CHECK(tuner::validate(job.options.plan));
   job.options.seed = command.seed.value_or(tuner::fresh_seed());
-  job.options.blocks = command.blocks;
+  job.options.blocks = command.blocks.value_or(job.options.blocks);
   job.options.journal_path = command.journal.empty() ? format("linktune-sweep-{}.jsonl", job.options.seed) : command.journal;
   return job;
 }
@@ -142,6 +216,16 @@ Result<Job> resumed_job(const SweepCommand& command) {
   job.options.plan = contents.header.plan;
   job.options.seed = contents.header.seed;
   job.options.blocks = contents.header.blocks;
+  job.options.question = contents.header.question;
+  if (contents.header.question) {
+    // Arms beyond the controls in the first line were named by the owner: then none are added.
+    const auto& question = *contents.header.question;
+    const std::size_t added = contents.additions.empty() ? contents.header.arms.size() : contents.additions.front().first;
+    if (added == tuner::controls_of(contents.header).size()) {
+      job.options.sources = sources_of(has_carrier(question.defaults, tuner::ArmCarrier::native),
+                                       has_carrier(question.defaults, tuner::ArmCarrier::openvpn), question.incumbent);
+    }
+  }
   job.options.journal_path = command.resume;
   job.options.resume = true;
   return job;
@@ -151,7 +235,10 @@ Result<Job> resumed_job(const SweepCommand& command) {
 
 Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop) {
   LT_TRY(Job job, command.resume.empty() ? new_job(command) : resumed_job(command));
-  if (command.budget_minutes) job.options.budget = std::chrono::minutes(*command.budget_minutes);
+  if (!command.budget.empty() && !job.options.question) {
+    LT_TRY(const auto budget, configs::parse_duration(command.budget));
+    job.options.budget = budget;
+  }
   job.options.stop = stop;
   LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "sweep", .profile = job.profile,
                                                   .settings = job.words, .seed = job.options.seed}));

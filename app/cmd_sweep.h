@@ -16,16 +16,20 @@ namespace lt::app {
 struct SweepCommand {
   std::string lab_profile;             // measure in a lab of this profile
   std::vector<std::string> lab_words;  // over the profile's: {"loss=0.1%"}
-  bool quick{false};
+  bool quick{false};                   // one stage, few arms, no decision
+  std::string goal{"balanced"};
+  std::string within{"5%"};            // what counts as equal
+  double confidence{95};               // per cent
+  std::string incumbent;               // what runs now, as an arm; empty: the defaults
   bool with_native{true};
   bool with_openvpn{true};
   std::vector<std::string> arms;       // "native mtu=9000"; empty: the default set
   std::optional<std::uint64_t> seed;
-  std::size_t blocks{5};
+  std::optional<std::size_t> blocks;   // one stage of that many, no decision
   unsigned seconds{4};
   unsigned omit_seconds{2};
   std::string congestion{"cubic"};     // of the measured flows
-  std::optional<unsigned> budget_minutes;
+  std::string budget;                  // "20m"; empty: 20 minutes, a ranking has none
   std::string journal;                 // empty: ./linktune-sweep-SEED.jsonl
   std::string resume;                  // go on in this journal: its arms, plan, seed, blocks and line count
   std::string csv_path;

@@ -96,17 +96,22 @@ std::vector<Figures> objectives_of(const Evidence& evidence, std::span<const Sta
 
 struct Carrying {
   std::size_t arm;
-  double goodput;
+  double goodput;  // relative
   double wait_us;
 };
 
+// Goodput with the drift of the blocks taken off, since not every block held every arm.
 std::vector<Carrying> sound_arms(const Evidence& evidence) {
-  std::vector<Carrying> sound;
+  std::vector<std::size_t> arms;
   for (std::size_t arm = 0; arm < evidence.header.arms.size(); ++arm) {
-    if (evidence.header.arms[arm].carrier == ArmCarrier::bare || has_failed(evidence, arm)) continue;
-    const double goodput = median_of(evidence, arm, pick_goodput(evidence.header.plan));
+    if (evidence.header.arms[arm].carrier != ArmCarrier::bare && !has_failed(evidence, arm))
+      arms.push_back(arm);
+  }
+  const Figures figures(evidence, all_stages, pick_goodput(evidence.header.plan), 1);
+  std::vector<Carrying> sound;
+  for (const auto& [arm, effect] : figures.effects(arms)) {
     const double wait = median_of(evidence, arm, pick_wait());
-    if (goodput > 0 && wait > 0) sound.push_back({arm, goodput, wait});
+    if (wait > 0) sound.push_back({arm, std::exp(effect), wait});
   }
   return sound;
 }

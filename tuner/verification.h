@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tuner/statistics.h"
 #include "tuner/sweep.h"
 
 namespace lt::tuner {

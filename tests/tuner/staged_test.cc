@@ -25,6 +25,13 @@ std::string fresh_path(const std::string& name) {
   return path;
 }
 
+// In memory: thousands of lines, each synced.
+std::string memory_path(const std::string& name) {
+  const std::string path = "/dev/shm/linktune_" + std::to_string(::getpid()) + "_" + name;
+  ::unlink(path.c_str());
+  return path;
+}
+
 Arm arm_of(std::size_t number) {
   return *parse_arm("native mtu=" + std::to_string(1400 + number));
 }
@@ -214,8 +221,8 @@ TEST_CASE("of arms that carry as much, the one that waits less is chosen, and th
   Scene scene;
   scene.options.sources = {};
   scene.options.question->goal = Goal::throughput;
-  scene.line.restart = 0.01;
-  scene.line.noise = 0.01;
+  scene.line.restart = 0.005;
+  scene.line.noise = 0.005;
   scene.line.bad_restarts = 0;
   scene.line.arms["native"] = {800e6, 60'000, 1.5};
   scene.line.arms[canonical_text(arm_of(1))] = {790e6, 20'000, 1.5};
@@ -224,6 +231,7 @@ TEST_CASE("of arms that carry as much, the one that waits less is chosen, and th
   const auto result = scene.run();
   REQUIRE(result);
   const Decision decision = decide(*result);
+  INFO(text_of(make_report(*result)));
   CHECK(decision.claim == Claim::equivalent);
   REQUIRE(decision.choice);
   CHECK(result->header.arms[*decision.choice].settings.front().value == "1401");
@@ -336,7 +344,8 @@ static std::string verdict_text(const SweepResult& result) {
 
 TEST_CASE("a sweep killed at any line of its journal, or within one, resumes to the same verdict",
           "[tuner][staged][journal]") {
-  const std::string path = fresh_path("staged_killed.jsonl");
+  const std::string path = memory_path("staged_killed.jsonl");
+  LT_DEFER(::unlink(path.c_str()));
   Scene whole;
   whole.options.question->budget = std::chrono::minutes(25);
   whole.options.journal_path = path;
