@@ -146,7 +146,15 @@ Result<std::vector<tuner::Arm>> carrier_defaults(const SweepCommand& command) {
 // Where arms come from that nobody has named. Whoever names arms gets those and no others.
 tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::Arm& incumbent) {
   const tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
-  return {.space = [space](const tuner::Physics&) { return tuner::default_arms(space); }, .variants = {}};
+  const auto on_line = [space](const tuner::Physics& physics) {
+    tuner::SpaceOptions known = space;
+    known.physics = physics;
+    return known;
+  };
+  return {.space = [on_line](const tuner::Physics& physics) { return tuner::default_arms(on_line(physics)); },
+          .variants = [on_line](const tuner::Arm& arm, const tuner::Physics& physics) {
+            return tuner::neighbours_of(arm, on_line(physics));
+          }};
 }
 
 // The question of a staged sweep, and the arms that it begins with.

@@ -137,7 +137,7 @@ class StagedPlan {
     for (std::size_t arm = 0; arm < header_.arms.size(); ++arm) {
       if (header_.arms[arm].carrier != ArmCarrier::bare) all.push_back(arm);
     }
-    while (all.size() > controls_.size() + 1 && search_time(all.size()) > share_of(search_share))
+    while (all.size() > controls_.size() + 1 && search_time(all.size()) > search_allowed())
       drop_last(all);
     return all;
   }
@@ -153,6 +153,26 @@ class StagedPlan {
   [[nodiscard]] Milliseconds share_of(double share) const {
     return Milliseconds(static_cast<Milliseconds::rep>(
         share * static_cast<double>(header_.question->budget.count())));
+  }
+
+  // What the least confirmation takes: ten blocks of the controls and one finalist, the incumbent with
+  // its sham. Search and screen live on the rest, or there would be nothing to decide by.
+  [[nodiscard]] Milliseconds reserve() const {
+    const auto arms = static_cast<Milliseconds::rep>(controls_.size() + 1);
+    const Milliseconds sham = arm_time(false) - calibration_.start_time;
+    return static_cast<Milliseconds::rep>(blocks_for_decision) * (arms * arm_time(false) + sham) +
+           share_of(slack_share);
+  }
+
+  [[nodiscard]] Milliseconds search_allowed() const {
+    const Milliseconds before = evidence_.physics->took + spent_in(Stage::calibration);
+    const Milliseconds rest = header_.question->budget - before - reserve();
+    return std::clamp(rest, share_of(search_share_least), share_of(search_share));
+  }
+
+  [[nodiscard]] Milliseconds screen_allowed() const {
+    const Milliseconds rest = header_.question->budget - evidence_.elapsed() - reserve();
+    return std::clamp(rest, Milliseconds(0), share_of(screen_share));
   }
 
   // All rounds at their least, the first with short tests.
@@ -217,7 +237,7 @@ class StagedPlan {
     const std::size_t rounds = std::max<std::size_t>(1, rounds_of(search_.entrants));
     const std::size_t left = rounds > round ? rounds - round : 1;
     const Milliseconds spent = spent_in(Stage::search);
-    const Milliseconds rest = share_of(search_share) - spent;
+    const Milliseconds rest = search_allowed() - spent;
     const Milliseconds each = time_of(calibration_, header_.plan, block);
     if (rest <= Milliseconds(0) || each <= Milliseconds(0)) return search_blocks_min;
     const auto count = static_cast<std::size_t>(rest / each) / left;
@@ -263,7 +283,7 @@ class StagedPlan {
     const std::size_t held = joined(search_.alive, controls_).size();
     const Milliseconds each = arm_time(false);
     if (each <= Milliseconds(0)) return 0;
-    const auto places = static_cast<std::size_t>(share_of(screen_share) / each) / search_blocks_min;
+    const auto places = static_cast<std::size_t>(screen_allowed() / each) / search_blocks_min;
     return places > held ? places - held : 0;
   }
 
@@ -284,7 +304,7 @@ class StagedPlan {
     set_times(block, false);
     if (done == 0) {
       const Milliseconds each = time_of(calibration_, header_.plan, block);
-      block.planned = std::clamp(static_cast<std::size_t>(share_of(screen_share) / each),
+      block.planned = std::clamp(static_cast<std::size_t>(screen_allowed() / each),
                                  search_blocks_min, search_blocks_max);
     } else {
       block.planned = first_of(evidence_, Stage::screen)->planned;

@@ -36,9 +36,12 @@ struct ArmSources {
   std::function<std::vector<Arm>(const Arm&, const Physics&)> variants{};  // one factor off an arm
 };
 
-/// Shares of the budget. The rest is the confirmation's.
+/// Shares of the budget, at most. What ten blocks of confirmation take is set aside first; the search
+/// gets its least even so.
 inline constexpr double search_share = 0.35;
+inline constexpr double search_share_least = 0.15;
 inline constexpr double screen_share = 0.15;
+inline constexpr double slack_share = 0.05;  // for gates, and for starts slower than calibrated
 inline constexpr std::size_t search_blocks_min = 2;   // for each arm and round: statistics.md 3.2
 inline constexpr std::size_t search_blocks_max = 6;
 inline constexpr std::size_t confirmation_blocks_max = 60;

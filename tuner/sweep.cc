@@ -309,7 +309,13 @@ class Sweep {
              unit.is_sham ? repeat_unit(unit, units.back(), block, has_sham)
                           : run_unit(unit, block, has_sham));
       if (!went_through) return false;
-      LT_CHECK(keep([&](Journal& journal) { return journal.append(unit, result_.header); }));
+      if (const Status kept = keep([&](Journal& journal) {
+            return journal.append(unit, result_.header);
+          });
+          !kept) {
+        if (has_sham && unit.status == UnitStatus::measured) LT_CHECK(bench_.dismantle());
+        return fail(kept.error());
+      }
       ++units_done_;
       unit_time_ += options_.now() - last_start_;
       note_score(unit);

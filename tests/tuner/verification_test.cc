@@ -1,0 +1,102 @@
+// What verify says of a choice, on simulated lines that have or have not changed.
+#include "tuner/verification.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/tuner/simulated_line.h"
+#include "tuner/report.h"
+
+using namespace lt;
+using namespace lt::tuner;
+
+namespace {
+
+LineOptions a_line() {
+  LineOptions line;
+  line.noise = 0.01;
+  line.restart = 0.01;
+  line.drift = 0.01;
+  line.bad_restarts = 0;
+  line.arms["native"] = {600e6, 5'000, 1.5};
+  line.arms["native mtu=9000"] = {800e6, 5'000, 1.5};
+  return line;
+}
+
+Json a_report() {
+  ManualClock clock;
+  SweepOptions options;
+  options.arms = {*parse_arm("bare"), *parse_arm("native"), *parse_arm("native mtu=9000")};
+  options.seed = 3;
+  options.question = Question{};
+  options.question->incumbent = *parse_arm("native");
+  options.now = [&] { return clock.now(); };
+  options.wall_now = [] { return std::string("2026-01-31T12:00:00Z"); };
+  SimulatedLine bench(a_line(), clock);
+  auto result = run_sweep(bench, options, bench);
+  REQUIRE(result);
+  return json_of(make_report(std::move(*result)));
+}
+
+Verification verify_on(const LineOptions& line) {
+  const auto recorded = recorded_choice(a_report());
+  REQUIRE(recorded);
+  CHECK(canonical_text(recorded->choice.arm) == "native mtu=9000");
+  ManualClock clock;
+  SweepOptions options;
+  options.arms = verify_arms(*recorded);
+  options.plan = verify_plan(recorded->plan);
+  options.blocks = verify_blocks(options.plan, options.arms.size());
+  options.seed = 4;
+  options.now = [&] { return clock.now(); };
+  options.wall_now = [] { return std::string("2026-02-28T12:00:00Z"); };
+  SimulatedLine bench(line, clock);
+  const auto result = run_sweep(bench, options, bench);
+  REQUIRE(result);
+  CHECK(result->elapsed() <= verify_time + 30s);
+  return verify_against(*recorded, *result);
+}
+
+}  // namespace
+
+TEST_CASE("a choice holds on the line that it was made on", "[tuner][verify]") {
+  const Verification verification = verify_on(a_line());
+  CHECK(verification.state == VerifyState::holds);
+  CHECK(verification.bare_ratio == Approx(1).margin(0.05));
+}
+
+TEST_CASE("another line, a choice that fell, one that fell behind and one that fails are each named",
+          "[tuner][verify]") {
+  LineOptions slower = a_line();
+  slower.shift = -0.4;
+  CHECK(verify_on(slower).state == VerifyState::line_changed);
+  LineOptions fell = a_line();
+  fell.arms["native mtu=9000"].rate = 650e6;
+  CHECK(verify_on(fell).state == VerifyState::choice_changed);
+  LineOptions behind = a_line();
+  behind.arms["native mtu=9000"].rate = 400e6;
+  CHECK(verify_on(behind).state == VerifyState::choice_behind);
+  LineOptions dead = a_line();
+  dead.is_black_hole = [](const Arm& arm, std::size_t) { return !arm.settings.empty(); };
+  CHECK(verify_on(dead).state == VerifyState::failed);
+  LineOptions wild = a_line();
+  wild.noise = 0.6;
+  CHECK(verify_on(wild).state == VerifyState::noisy);
+}
+
+TEST_CASE("a report of no staged sweep, or of one that chose nothing, is refused", "[tuner][verify]") {
+  const Json good = a_report();
+  REQUIRE(recorded_choice(good));
+  const auto refused = [&](auto change) {
+    Json report = good;
+    change(report);
+    const auto recorded = recorded_choice(report);
+    return !recorded && recorded.error().code == Errc::invalid;
+  };
+  CHECK(refused([](Json& r) { r["schema"] = "linktune.sweep/9"; }));
+  CHECK(refused([](Json& r) { r.erase("decision"); }));
+  CHECK(refused([](Json& r) { r["decision"]["choice"] = nullptr; }));
+  CHECK(refused([](Json& r) { r["decision"]["choice"] = "ffffffffffffffff"; }));
+  CHECK(refused([](Json& r) { r["arms"] = Json::array(); }));
+  CHECK(refused([](Json& r) { r["arms"][0]["score_bits_per_second"] = "fast"; }));
+  CHECK_FALSE(recorded_choice(Json::object()));
+}
