@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
+#include "base/line_file.h"
 #include "base/result.h"
 #include "tuner/arm.h"
 #include "tuner/bench.h"
@@ -92,11 +92,10 @@ class Journal {
   [[nodiscard]] Status append(const Unit& unit, const SweepHeader& header);
 
  private:
-  Journal(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  explicit Journal(LineFile file) : file_(std::move(file)) {}
   [[nodiscard]] Status append_line(const Json& value);
 
-  Fd fd_;
-  std::string path_;
+  LineFile file_;
 };
 
 }  // namespace lt::tuner
