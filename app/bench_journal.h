@@ -31,6 +31,7 @@ struct BenchSample {
   std::optional<double> mbps_back;     // of it, towards the office
   std::optional<double> cpu_s_per_gb;  // whole machine: gateways, hosts and the load itself
   std::optional<double> steal;         // share of CPU time that the hypervisor gave to others meanwhile
+  std::optional<double> busy_before;   // share of CPU time that the machine spent on other things just before the start
   std::optional<double> retransmits;   // of the measured flows
   std::optional<RoundTrips> ping_idle, ping_loaded;  // ICMP
   std::optional<RoundTrips> echo_idle, echo_loaded;  // UDP, of the same class as bulk

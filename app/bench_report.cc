@@ -43,6 +43,7 @@ void put(RowFigures& figures, const BenchUnit& unit) {
 // --- doubts ---
 
 constexpr double steal_max = 0.02;
+constexpr double busy_max = 0.05;
 
 void doubt_facts(const std::vector<Json>& facts, std::vector<std::string>& doubts) {
   std::set<std::string> builds;
@@ -53,14 +54,24 @@ void doubt_facts(const std::vector<Json>& facts, std::vector<std::string>& doubt
   if (builds.size() > 1) doubts.push_back("the journals come from different programs or machines: compare within each only");
 }
 
-void doubt_steal(const BenchReport& report, std::vector<std::string>& doubts) {
-  std::uint64_t robbed = 0;
+// How many starts had more than `most` of it.
+std::uint64_t count_above(const BenchReport& report, SampleNumber number, double most) {
+  std::uint64_t count = 0;
   for (const SceneFigures& scene : report.scenes) {
     for (const RowFigures& row : scene.rows) {
-      for (const double share : row.values(&BenchSample::steal)) robbed += share > steal_max ? 1U : 0U;
+      for (const double value : row.values(number)) count += value > most ? 1U : 0U;
     }
   }
-  if (robbed > 0) doubts.push_back(format("the hypervisor took more than 2 % of the CPU time in {} of {} starts", robbed, report.units));
+  return count;
+}
+
+void doubt_machine(const BenchReport& report, std::vector<std::string>& doubts) {
+  if (const auto robbed = count_above(report, &BenchSample::steal, steal_max); robbed > 0) {
+    doubts.push_back(format("the hypervisor took more than 2 % of the CPU time in {} of {} starts", robbed, report.units));
+  }
+  if (const auto busy = count_above(report, &BenchSample::busy_before, busy_max); busy > 0) {
+    doubts.push_back(format("the machine was busy with other things, by more than 5 % of its CPUs, before {} of {} starts", busy, report.units));
+  }
 }
 
 void doubt_rows(const SceneFigures& scene, std::vector<std::string>& doubts) {
@@ -76,7 +87,7 @@ void doubt_rows(const SceneFigures& scene, std::vector<std::string>& doubts) {
 std::vector<std::string> doubts_of(const BenchReport& report) {
   std::vector<std::string> doubts;
   doubt_facts(report.facts, doubts);
-  doubt_steal(report, doubts);
+  doubt_machine(report, doubts);
   for (const SceneFigures& scene : report.scenes) doubt_rows(scene, doubts);
   if (report.units_cut > 0) doubts.push_back(format("{} starts of blocks that were cut off are left out", report.units_cut));
   return doubts;

@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto idle_time = 2s;
+constexpr auto look_before = 300ms;  // is the machine doing something else?
 constexpr auto packet_step = 400ms;
 constexpr auto margin = 250ms;  // CPU time is counted from this long after the omitted time to as long before the end
 
@@ -156,9 +157,11 @@ IpAddress BenchStage::address_of_far(RowCarrier carrier) const {
 
 Result<BenchSample> BenchStage::measure(const BenchRow& row) {
   LT_TRY(const auto folder, folder_.add("start-" + std::to_string(++starts_)));
+  LT_TRY(const CpuWindow before, watch_cpu(0ms, look_before));
   LT_TRY(auto running, start(sandbox_, programs_, row, folder));
   const IpAddress to = address_of_far(row.carrier);
   BenchSample sample;
+  sample.busy_before = before.busy_per_second / tuner::cpu_count();
   if (scene_.load == BenchLoad::packets) {
     LT_CHECK(measure_packets(to, sample));
   } else {

@@ -10,12 +10,13 @@ namespace lt::app {
 
 namespace {
 
-constexpr std::array carriers{std::string_view("linktune"), std::string_view("openvpn"), std::string_view("wireguard-go")};
+// What a bench itself runs at a gateway.
+constexpr std::array tools{std::string_view("iperf3"), std::string_view("ping"), std::string_view("ip")};
 
-bool is_carrier(std::string_view status) {
+bool is_tool(std::string_view status) {
   for (const std::string_view line : split(status, '\n')) {
     if (!line.starts_with("Name:")) continue;
-    return std::find(carriers.begin(), carriers.end(), trim(line.substr(5))) != carriers.end();
+    return std::find(tools.begin(), tools.end(), trim(line.substr(5))) != tools.end();
   }
   return false;
 }
@@ -39,7 +40,7 @@ Result<double> largest_resident_mib(const lab::Sandbox& sandbox) {
     LT_TRY(const std::string pids, run_checked({"ip", "netns", "pids", sandbox.topology().namespace_of(host)}));
     for (const std::string_view pid : split(trim(pids), '\n')) {
       const auto status = read_file("/proc/" + std::string(pid) + "/status", 1 << 16);
-      if (!status || !is_carrier(*status)) continue;  // it may have ended meanwhile
+      if (!status || is_tool(*status)) continue;  // it may have ended meanwhile
       LT_TRY(const double mib, parse_resident_mib(*status));
       largest = std::max(largest, mib);
     }

@@ -5,9 +5,9 @@
 
 namespace lt::app {
 
-/// VmHWM of the largest process of linktune, openvpn or wireguard-go at the two gateways (unit: MiB). Its peak, so it is
+/// VmHWM of the largest process at the two gateways that is no tool of the bench's own (unit: MiB). Its peak, so it is
 /// never below what was resident under load.
-/// @error not_found: none of them runs there
+/// @error not_found: none runs there
 [[nodiscard]] Result<double> largest_resident_mib(const lab::Sandbox& sandbox);
 
 /// From the text of /proc/PID/status. @error invalid: no VmHWM

@@ -265,6 +265,13 @@ TEST_CASE("failures, absences and cut blocks are said in every form of the repor
   CHECK(json_of(report)["schema"] == std::string(bench_schema));
 }
 
+TEST_CASE("a machine that was busy before its starts is said to be", "[app][bench][report]") {
+  BenchUnit unit = a_unit(0, 1, {}, a_row(row_linktune, RowCarrier::linktune), 5);
+  unit.sample->busy_before = GENERATE(0.04, 0.06);
+  const auto report = make_bench_report({contents_of(line(bench_header(Json::object())) + line(to_json(unit)))});
+  CHECK((text_of(report).find("before 1 of 1 starts") != std::string::npos) == (*unit.sample->busy_before > 0.05));
+}
+
 TEST_CASE("the same journals give the same bytes", "[app][bench][report]") {
   const auto once = make_bench_report({contents_of(a_journal(4))});
   const auto again = make_bench_report({contents_of(a_journal(4))});
