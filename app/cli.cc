@@ -323,11 +323,21 @@ void add_lab_demo(CLI::App& lab, Shell& shell) {
 
 void add_lab_bench(CLI::App& lab, Shell& shell) {
   const auto options = std::make_shared<BenchOptions>();
-  CLI::App* command = add_command(lab, shell, "bench", "our link against OpenVPN and the bare line, side by side");
-  command->add_option("--rounds", options->rounds, "each row is started and measured once a round")->check(CLI::Range(1, 1000))->capture_default_str();
-  command->add_option("--seconds", options->seconds, "measured in each")->check(CLI::Range(1, 300))->capture_default_str();
+  CLI::App* command = add_command(lab, shell, "bench", "our link against OpenVPN, wireguard-go and the bare line, side by side");
+  command->add_option("--suite", options->suite, "what is measured, see below")->capture_default_str();
+  command->add_option("--rounds", options->rounds, "each row is started and measured once a round (default: the suite's)")->check(CLI::Range(1, 1000));
+  command->add_option("--seconds", options->seconds, "measured in each start (default: the scene's)")->check(CLI::Range(1, 300));
+  command->add_option("--budget", options->budget_seconds, "seconds; no block is begun that would not end in time");
+  command->add_option("--scene", options->scenes, "only scenes whose name holds this, for example `80 ms`; repeatable");
+  command->add_option("--row", options->rows, "only rows whose name begins with this, for example linktune; repeatable");
   command->add_option("--seed", options->seed, "of the order")->capture_default_str();
-  command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "measure OpenVPN too (default: yes)");
+  command->add_option("--journal", options->journal, "a new file for what is measured (default: ./linktune-bench-SUITE-TIME.jsonl)");
+  command->add_option("--resume", options->resume, "go on in this journal; it may hold several suites");
+  command->add_option("--report", options->report, "measure nothing: the report of these journals");
+  command->add_option("--html", options->html, "also write a page with plots");
+  command->add_option("--into", options->into, "put the tables into this document, between its marks");
+  command->add_option("--name", options->lab, "of the lab it stands in")->capture_default_str();
+  command->footer(bench_suites_text() + "\nWIREGUARD_GO=PROGRAM names the wireguard-go to compare with.");
   command->callback([&shell, options] {
     shell.command = [options](Log&) -> Result<Outcome> {
       const Interrupt interrupt;

@@ -1,177 +1,172 @@
 #include "app/cmd_bench.h"
 
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <cstdio>
+#include <ctime>
 
-#include "app/cmd_openvpn.h"
-#include "app/iperf3.h"
-#include "app/lab_bench.h"
+#include "app/bench_html.h"
+#include "app/bench_report.h"
+#include "app/bench_trial.h"
 #include "base/format.h"
 #include "base/text.h"
-#include "tuner/probe_host.h"
+#include "tuner/random.h"
 #include "tuner/schedule.h"
-#include "tuner/statistics.h"
 
 namespace lt::app {
 
 namespace {
 
-enum class RowKind { bare, openvpn, native };
+// The place in a document that is ours.
+constexpr std::string_view mark_begin = "<!-- bench: begin -->\n";
+constexpr std::string_view mark_end = "<!-- bench: end -->\n";
 
-struct Row {
-  std::string label;
-  RowKind kind;
-  configs::OpenVpnKnobs openvpn{};
-  configs::NativeKnobs native{};
-  std::vector<double> mbps;           // one a round
-  std::vector<double> cpu_s_per_gb;   // whole machine: both gateways, both hosts and the load itself
-  std::vector<std::string> failures;
-};
-
-configs::OpenVpnKnobs openvpn_tcp_defaults() {
-  configs::OpenVpnKnobs knobs;
-  knobs.proto = configs::OpenVpnProto::tcp;
-  return knobs;
-}
-
-std::vector<Row> rows_of(const BenchOptions& options) {
-  std::vector<Row> rows;
-  rows.push_back({.label = "bare veth", .kind = RowKind::bare});
-  if (options.with_openvpn) {
-    rows.push_back({.label = "OpenVPN TCP, defaults", .kind = RowKind::openvpn, .openvpn = openvpn_tcp_defaults()});
-    rows.push_back({.label = "OpenVPN TCP, 9000 recipe", .kind = RowKind::openvpn, .openvpn = configs::OpenVpnKnobs::owner_recipe()});
-  }
-  rows.push_back({.label = "linktune", .kind = RowKind::native});
-  return rows;
-}
-
-// One fresh start of one row, measured once.
-class Trial {
+// A suite on its way into a journal.
+class Bench {
  public:
-  Trial(const lab::Sandbox& sandbox, const OpenVpnKeys* keys, const configs::OpenVpnVersion& version)
-      : sandbox_(sandbox), keys_(keys), version_(version) {}
+  Bench(BenchSuite suite, const BenchOptions& options, BenchPrograms programs, const std::stop_token& stop)
+      : suite_(std::move(suite)), options_(options), programs_(std::move(programs)), stop_(stop) {}
 
-  Status run(Row& row, const BenchOptions& options, const std::string& folder) {
-    std::optional<NativePair> native;
-    std::optional<OpenVpnPair> openvpn;
-    switch (row.kind) {
-      case RowKind::bare: break;
-      case RowKind::native: {
-        LT_TRY(native, NativePair::start(sandbox_, {.folder = folder, .knobs = row.native}));
-        break;
-      }
-      case RowKind::openvpn: {
-        LT_TRY(openvpn, OpenVpnPair::write_and_start(sandbox_, *keys_, row.openvpn, version_, folder));
-        break;
-      }
+  Status open_journal() {
+    const Json facts = bench_facts(programs_);
+    if (options_.resume.empty()) {
+      path_ = options_.journal.empty() ? format("linktune-bench-{}-{}.jsonl", suite_.name, std::time(nullptr)) : options_.journal;
+      LT_TRY(file_, LineFile::create(path_));
+      return file_->append(to_line(bench_header(facts)));
     }
-    LT_TRY(const auto before, tuner::read_cpu());
-    LT_TRY(const auto result, run_iperf3(sandbox_, lab::Host::office_lan, sandbox_.topology().offsite.lan_host_v4.address,
-                                         {.seconds = options.seconds}));
-    LT_TRY(const auto after, tuner::read_cpu());
-    const double share = static_cast<double>(options.seconds) / (options.seconds + 1);  // of the CPU time, without the omitted second
-    row.mbps.push_back(static_cast<double>(result.goodput.value) / 1e6);
-    row.cpu_s_per_gb.push_back((after.busy_seconds - before.busy_seconds) * share / (static_cast<double>(result.received.value) / 1e9));
-    if (native) native->end();
-    if (openvpn) openvpn->end();
+    path_ = options_.resume;
+    LT_TRY(contents_, read_bench_journal(path_));
+    LT_CHECK(check_same_bench(contents_.facts, facts));
+    LT_TRY(file_, LineFile::reopen(path_, contents_.bytes));
     return {};
   }
 
+  Status run() {
+    const unsigned rounds = options_.rounds.value_or(suite_.rounds);
+    for (unsigned round = 0; round < rounds; ++round) {
+      for (const BenchBlock& block : suite_.blocks) {
+        if (contents_.holds(block.scene, round)) continue;
+        if (!has_time_for(block)) return {};
+        LT_CHECK(run_block(block, round));
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
  private:
-  const lab::Sandbox& sandbox_;
-  const OpenVpnKeys* keys_;
-  const configs::OpenVpnVersion& version_;
+  [[nodiscard]] bool has_time_for(const BenchBlock& block) const {
+    if (!options_.budget_seconds) return true;
+    const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    if (passed + seconds_of(block) <= *options_.budget_seconds) return true;
+    std::fprintf(stderr, "the budget ends here; go on with --resume %s\n", path_.c_str());
+    return false;
+  }
+
+  Status run_block(const BenchBlock& block, unsigned round) {
+    std::fprintf(stderr, "round %u: %s\n", round + 1, block.scene.text().c_str());
+    LT_TRY(auto stage, BenchStage::build(options_.lab, block.scene, programs_));
+    const std::uint64_t number = contents_.blocks++;
+    for (const std::size_t index : tuner::block_order(tuner::derive_seed(options_.seed, number), round, block.rows.size())) {
+      if (stop_.stop_requested()) return fail(Errc::interrupted, "interrupted; nothing is left behind, go on with --resume " + path_);
+      BenchUnit unit{.block = number, .rows = block.rows.size(), .round = round, .scene = block.scene, .row = block.rows[index], .sample = {}};
+      unit.unix_s = static_cast<std::uint64_t>(std::time(nullptr));
+      measure(stage, unit);
+      if (stop_.stop_requested()) return fail(Errc::interrupted, "interrupted; nothing is left behind, go on with --resume " + path_);
+      LT_CHECK(file_->append(to_line(to_json(unit))));
+    }
+    return {};
+  }
+
+  static void measure(BenchStage& stage, BenchUnit& unit) {
+    auto sample = stage.measure(unit.row);
+    if (sample) {
+      unit.sample = *sample;
+    } else {
+      unit.failure = printable(sample.error().text(), 300);
+      unit.is_absent = sample.error().code == Errc::unsupported;
+    }
+    std::fprintf(stderr, "  %-34s %s\n", unit.row.label.c_str(), outcome_of(unit).c_str());
+  }
+
+  static std::string outcome_of(const BenchUnit& unit) {
+    if (!unit.sample) return unit.failure;
+    const BenchSample& sample = *unit.sample;
+    if (sample.packets_per_s) return format("{:.0f} packets/s", *sample.packets_per_s);
+    std::string text = format("{:.0f} Mbit/s, {:.2f} CPU s/GB", *sample.mbps, *sample.cpu_s_per_gb);
+    if (sample.ping_loaded) text += format(", ping p99 {:.1f} ms", sample.ping_loaded->us_p99 / 1000);
+    return text;
+  }
+
+  BenchSuite suite_;
+  const BenchOptions& options_;
+  BenchPrograms programs_;
+  const std::stop_token& stop_;
+  Instant begin_{std::chrono::steady_clock::now()};
+  std::string path_;
+  BenchJournalContents contents_;
+  std::optional<LineFile> file_;
 };
 
-std::string cpu_model() {
-  const auto text = read_file("/proc/cpuinfo", 1 << 22);
-  if (!text) return "unknown";
-  const auto at = text->find("model name");
-  if (at == std::string::npos) return "unknown";
-  const auto line = std::string_view(*text).substr(at, text->find('\n', at) - at);
-  return std::string(trim(line.substr(line.find(':') + 1)));
-}
-
-// The rounds in which both rows were measured are paired: what drifts, drifts in both.
-double median_ratio(const Row& ours, const Row& theirs) {
-  std::vector<double> ratios;
-  for (std::size_t i = 0; i < std::min(ours.mbps.size(), theirs.mbps.size()); ++i) ratios.push_back(ours.mbps[i] / theirs.mbps[i]);
-  return ratios.empty() ? 0 : tuner::median(ratios);
-}
-
-Outcome conclude(const std::vector<Row>& rows, const BenchOptions& options, const std::string& openvpn_version) {
-  const Row& ours = rows.back();
-  Json table = Json::array();
-  std::string text = format(
-      "\n{} CPUs {}, {}, linktune {}, OpenVPN {}\n"
-      "LAN host to LAN host over two gateways on this machine, 1500-byte networks, one TCP flow (cubic), profile raw;\n"
-      "{} rounds of {} s, every row freshly started in each, in random order (seed {})\n\n"
-      "{:<26} {:>10} {:>10} {:>10} {:>8} {:>11} {:>14}\n",
-      tuner::cpu_count(), cpu_model(), tuner::kernel_version(), LINKTUNE_VERSION, openvpn_version, options.rounds, options.seconds,
-      options.seed, "", "Mbit/s", "p5", "p95", "spread", "CPU s/GB", "linktune is");
-  for (const Row& row : rows) {
-    if (row.mbps.empty()) {
-      text += format("{:<26} failed: {}\n", row.label, row.failures.empty() ? "not measured" : row.failures.back());
-      table.push_back({{"label", row.label}, {"failures", row.failures}});
-      continue;
-    }
-    const double ratio = median_ratio(ours, row);
-    text += format("{:<26} {:>10.0f} {:>10.0f} {:>10.0f} {:>7.1f}% {:>11.2f} {:>13.2f}x\n", row.label, tuner::median(row.mbps),
-                   tuner::quantile(row.mbps, 0.05), tuner::quantile(row.mbps, 0.95), 100 * tuner::relative_spread(row.mbps),
-                   tuner::median(row.cpu_s_per_gb), ratio);
-    table.push_back({{"label", row.label},
-                     {"mbps", row.mbps},
-                     {"mbps_median", tuner::median(row.mbps)},
-                     {"restart_spread", tuner::relative_spread(row.mbps)},
-                     {"cpu_s_per_gb", tuner::median(row.cpu_s_per_gb)},
-                     {"linktune_ratio", ratio},
-                     {"failures", row.failures}});
+Result<BenchSuite> suite_of(const BenchOptions& options) {
+  LT_TRY(BenchSuite suite, find_bench_suite(options.suite));
+  LT_CHECK(narrow(suite, options.scenes, options.rows));
+  for (BenchBlock& block : suite.blocks) {
+    if (options.seconds) block.scene.seconds = *options.seconds;
   }
-  text += "\nspread is (p95 - p5) / median over the restarts; ratios are medians of the rounds' own ratios.\n";
-  return {{{"schema", "linktune.bench.1"},
-           {"cpus", tuner::cpu_count()},
-           {"cpu", cpu_model()},
-           {"kernel", tuner::kernel_version()},
-           {"linktune", LINKTUNE_VERSION},
-           {"openvpn", openvpn_version},
-           {"seed", options.seed},
-           {"rounds", options.rounds},
-           {"seconds", options.seconds},
-           {"rows", table}},
-          text};
+  return suite;
+}
+
+Result<BenchReport> report_of(const std::vector<std::string>& paths) {
+  std::vector<BenchJournalContents> journals;
+  for (const std::string& path : paths) {
+    LT_TRY(auto contents, read_bench_journal(path));
+    journals.push_back(std::move(contents));
+  }
+  return make_bench_report(journals);
+}
+
+// Replaces what stands between the marks.
+Status put_into(const std::string& path, const std::string& tables) {
+  LT_TRY(std::string text, read_file(path, 4 << 20));
+  const auto begin = text.find(mark_begin);
+  const auto end = text.find(mark_end);
+  if (begin == std::string::npos || end == std::string::npos || end < begin) {
+    return fail(Errc::invalid, path + " has no lines `<!-- bench: begin -->` and `<!-- bench: end -->` to put the tables between");
+  }
+  const auto from = begin + mark_begin.size();
+  text.replace(from, end - from, "\n" + tables + "\n");
+  return write_file(path, text, 0644);
+}
+
+Result<Outcome> conclude(const BenchOptions& options, const std::vector<std::string>& paths) {
+  LT_TRY(const BenchReport report, report_of(paths));
+  if (!options.into.empty()) LT_CHECK(put_into(options.into, markdown_of(report)));
+  if (!options.html.empty()) LT_CHECK(write_file(options.html, html_of(report), 0644));
+  return Outcome{json_of(report), text_of(report)};
 }
 
 }  // namespace
 
-Result<Outcome> run_bench(const BenchOptions& options, const std::stop_token& stop) {
-  std::optional<OpenVpnKeys> keys;
-  configs::OpenVpnVersion version;
-  if (options.with_openvpn) {
-    LT_TRY(version, installed_openvpn_version());
-    LT_TRY(keys, OpenVpnKeys::make());
+std::string bench_suites_text() {
+  std::string text = "Suites, and about how long a round takes:\n";
+  for (const BenchSuite& suite : bench_suites()) {
+    double seconds = 0;
+    for (const BenchBlock& block : suite.blocks) seconds += seconds_of(block);
+    text += format("  {:<14} {} ({} min, {} rounds)\n", suite.name, suite.about, static_cast<unsigned>(seconds / 60) + 1, suite.rounds);
   }
-  LT_TRY(auto sandbox, lab::Sandbox::build({.name = "bench", .profile = "raw"}));
-  LT_CHECK(sandbox.route_in_clear(true));  // for the bare row; a tunnel's routes go before these
-  LT_TRY(const auto folder, ScratchFolder::create("bench"));
-  LT_TRY(const auto server, Iperf3Server::start(sandbox, lab::Host::offsite_lan));
+  return text;
+}
 
-  std::vector<Row> rows = rows_of(options);
-  Trial trial(sandbox, keys ? &*keys : nullptr, version);
-  unsigned starts = 0;
-  for (unsigned round = 0; round < options.rounds; ++round) {
-    for (const std::size_t index : tuner::block_order(options.seed, round, rows.size())) {
-      if (stop.stop_requested()) return fail(Errc::interrupted, "interrupted; nothing is left behind");
-      Row& row = rows[index];
-      LT_TRY(const auto trial_folder, folder.add("start-" + std::to_string(++starts)));
-      const auto measured = trial.run(row, options, trial_folder);
-      if (!measured) row.failures.push_back(measured.error().text());
-      std::fprintf(stderr, "round %2u/%u  %-26s %s\n", round + 1, options.rounds, row.label.c_str(),
-                   measured ? format("{:.0f} Mbit/s", row.mbps.back()).c_str() : measured.error().text().c_str());
-    }
-  }
-  return conclude(rows, options, keys ? version.text() : "not measured");
+Result<Outcome> run_bench(const BenchOptions& options, const std::stop_token& stop) {
+  if (!options.report.empty()) return conclude(options, options.report);
+  if (!options.resume.empty() && !options.journal.empty()) return fail(Errc::invalid, "--journal begins a new file and --resume goes on in one: say one of them");
+  LT_TRY(auto suite, suite_of(options));
+  LT_TRY(auto programs, BenchPrograms::find());
+  Bench bench(std::move(suite), options, std::move(programs), stop);
+  LT_CHECK(bench.open_journal());
+  LT_CHECK(bench.run());
+  std::fprintf(stderr, "journal: %s\n", bench.path().c_str());
+  return conclude(options, {bench.path()});
 }
 
 }  // namespace lt::app

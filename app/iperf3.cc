@@ -44,14 +44,18 @@ Result<Iperf3Result> parse_iperf3(const std::string& text) {
   const double retransmits = number_at(value, {"end", "sum_sent", "retransmits"});
   if (!(retransmits >= 0) || !(retransmits < 1e18)) return fail(Errc::invalid, "iperf3 counts retransmissions that cannot be");
   if (!(rate > 0) || !(rate < 1e15) || !(bytes > 0) || !(bytes < 1e18)) return fail(Errc::invalid, "iperf3 moved nothing");
-  return Iperf3Result{{static_cast<std::uint64_t>(rate)}, static_cast<std::uint64_t>(retransmits), {static_cast<std::uint64_t>(bytes)}};
+  const double back = number_at(value, {"end", "sum_received_bidir_reverse", "bits_per_second"});
+  if (!(back >= 0) || !(back < 1e15)) return fail(Errc::invalid, "iperf3 counts a rate that cannot be");
+  return Iperf3Result{{static_cast<std::uint64_t>(rate)}, static_cast<std::uint64_t>(retransmits), {static_cast<std::uint64_t>(bytes)},
+                      {static_cast<std::uint64_t>(back)}};
 }
 
 Result<Iperf3Result> run_iperf3(const lab::Sandbox& sandbox, lab::Host from, const IpAddress& to,
                                 const Iperf3Options& options) {
-  const Argv argv = sandbox.exec(
-      from, {"iperf3", "-J", "-c", to.text(), "-t", std::to_string(options.seconds), "-O", std::to_string(options.omit_seconds),
-             "-P", std::to_string(options.flows), "-C", options.congestion, "--connect-timeout", "3000"});
+  Argv words{"iperf3", "-J", "-c", to.text(), "-t", std::to_string(options.seconds), "-O", std::to_string(options.omit_seconds),
+             "-P", std::to_string(options.flows), "-C", options.congestion, "--connect-timeout", "3000"};
+  if (options.both_ways) words.emplace_back("--bidir");
+  const Argv argv = sandbox.exec(from, words);
   const std::chrono::seconds deadline(options.seconds + options.omit_seconds + 15);
   // A server that has just started, or just ended another test, may refuse for a moment.
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3);

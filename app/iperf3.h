@@ -13,12 +13,14 @@ struct Iperf3Result {
   BitsPerSecond goodput;        // received, without the omitted seconds
   std::uint64_t retransmits{0}; // of the inner sender
   Bytes received;
+  BitsPerSecond goodput_back{};  // the other way, where both were asked for; not part of the above
 };
 
 struct Iperf3Options {
   unsigned seconds{4};
   unsigned omit_seconds{1};
-  unsigned flows{1};
+  unsigned flows{1};    // each way
+  bool both_ways{false};
   std::string congestion{"cubic"};  // always pinned: the system's default varies
 };
 

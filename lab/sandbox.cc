@@ -130,4 +130,8 @@ Status Sandbox::route_in_clear(bool on) {
   return lab::route_in_clear(inner_->topology, on);
 }
 
+Status Sandbox::pin_congestion_control(const std::string& name) {
+  return lab::pin_congestion_control(inner_->topology, name);
+}
+
 }  // namespace lt::lab

@@ -65,6 +65,11 @@ class Sandbox {
   /// measuring the line itself.
   [[nodiscard]] Status route_in_clear(bool on);
 
+  /// The congestion control of connections between the gateways whose programs name none, from now
+  /// on. By route: a namespace's own default may only be what the machine allows to all.
+  /// @error unsupported: the kernel has none of that name
+  [[nodiscard]] Status pin_congestion_control(const std::string& name);
+
  private:
   struct Inner;
   explicit Sandbox(std::unique_ptr<Inner> inner);

@@ -182,6 +182,19 @@ Status route_in_clear(const Topology& topology, bool on) {
   return {};
 }
 
+Status pin_congestion_control(const Topology& topology, const std::string& name) {
+  for (const Site* const site : {&topology.office, &topology.offsite}) {
+    const std::string route = "route replace " + site->wan_v4.network().text() + " dev " +
+                              std::string(wan_device) + " proto kernel scope link src " +
+                              site->wan_v4.address.text() + " congctl " + name + "\n";
+    const Status pinned =
+        run_inside(topology.namespace_of(site->gateway), [&] { return ip_batch(route); });
+    if (!pinned)
+      return fail(Errc::unsupported, "the kernel has no congestion control " + printable(name, 40));
+  }
+  return {};
+}
+
 Status remove_sites(const Topology& topology) {
   Status first;
   for (const Host host : all_hosts) {

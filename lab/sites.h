@@ -31,6 +31,10 @@ namespace lt::lab {
 /// metric is so high that any route of a tunnel goes before it.
 [[nodiscard]] Status route_in_clear(const Topology& topology, bool on);
 
+/// The congestion control of connections between the gateways that name none.
+/// @error unsupported: the kernel has none of that name
+[[nodiscard]] Status pin_congestion_control(const Topology& topology, const std::string& name);
+
 /// Ends what runs in the namespaces and removes them. Tries all even when one fails; the first
 /// error is returned.
 [[nodiscard]] Status remove_sites(const Topology& topology);

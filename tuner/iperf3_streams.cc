@@ -1,6 +1,7 @@
 #include "tuner/iperf3_streams.h"
 
 #include <netinet/ip.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -130,6 +131,7 @@ struct Iperf3Run::Shared {
     std::vector<std::uint64_t> series;
     std::atomic<std::uint64_t> moved{0};
     bool is_counting{false};
+    std::uint64_t unread{0};  // at the end; the owner's
     std::jthread thread;
   };
 
@@ -318,6 +320,13 @@ void Iperf3Run::freeze() {
   shared_->frozen_at = std::chrono::steady_clock::now();
   shared_->is_frozen = true;
   shared_->cpu_after = cpu_time();
+  if (shared_->test.is_udp || shared_->frozen_at < shared_->counting_from) return;
+  // What has arrived by now and was not read yet, for want of a processor, was received all the same.
+  for (const auto& worker : shared_->workers) {
+    int waiting = 0;
+    if (!worker->is_sender && ::ioctl(worker->fd.get(), FIONREAD, &waiting) == 0)
+      worker->unread = static_cast<std::uint64_t>(waiting);
+  }
 }
 
 void Iperf3Run::stop() {
@@ -352,6 +361,7 @@ Iperf3Report Iperf3Run::report() const {
   for (const auto& worker : shared_->workers) {
     Iperf3Count count = worker->count;
     count.seconds = seconds;
+    count.bytes += worker->unread;
     report.streams.push_back(count);
     if (report.congestion.empty()) report.congestion = worker->congestion;
     if (worker->is_sender) report.has_retransmits = shared_->test.is_udp ? 0 : 1;

@@ -96,7 +96,7 @@ std::optional<DropReason> Admission::admit_outbound(PacketMeta meta,
   const ByteView source = view->source();
   const ByteView destination = view->destination();
   if (is_outer(*view)) return DropReason::routing_loop;
-  if (is_never_carried(source) || !is_local(source)) return DropReason::source_not_allowed;
+  if (is_never_carried(source) || !is_local(source) || local_.is_broadcast(source)) return DropReason::source_not_allowed;
   if (is_never_carried(destination) || !is_peer(destination) || peer_.is_broadcast(destination) ||
       tunnel_.is_broadcast(destination)) {
     return DropReason::destination_not_allowed;

@@ -4,7 +4,6 @@ set(tunnel_device_sources
     bpf_program.cc
     checksum.cc
     drop_reason.cc
-    ecn.cc
     flow_class.cc
     ip_packet.cc
     netlink.cc

@@ -6,7 +6,6 @@
 
 #include "tests/tunnel/flow_packets.h"
 #include "tunnel/checksum.h"
-#include "tunnel/ecn.h"
 #include "tunnel/flow_class.h"
 #include "tunnel/ip_packet.h"
 #include "tunnel/virtio.h"
@@ -74,14 +73,6 @@ void describe_super_packet(benchmark::State& state) {
     benchmark::DoNotOptimize(describe(header, packet));
 }
 
-void mark(benchmark::State& state) {
-  std::vector<Byte> packet = with_traffic_class(build(spec_of(state)), 2);
-  for (auto _ : state) {
-    packet = with_traffic_class(std::move(packet), 2);
-    benchmark::DoNotOptimize(mark_congestion(packet));
-  }
-}
-
 void checksum(benchmark::State& state) {
   const std::vector<Byte> text = pattern(static_cast<std::size_t>(state.range(0)));
   for (auto _ : state)
@@ -95,7 +86,6 @@ BENCHMARK(classify_bare_ack)->Name("packet/classify/bare_ack/IPv")->Arg(4)->Arg(
 BENCHMARK(classify_mix)->Name("packet/classify/mix");
 BENCHMARK(describe_super_packet)->Name("packet/describe/IPv")->Arg(4)->Arg(6);
 BENCHMARK(rebuild_super_packet)->Name("packet/rebuild/IPv")->Arg(4)->Arg(6);
-BENCHMARK(mark)->Name("packet/mark/IPv")->Arg(4)->Arg(6);
 BENCHMARK(checksum)->Name("packet/checksum")->Arg(64)->Arg(1420)->Arg(65536);
 
 }  // namespace

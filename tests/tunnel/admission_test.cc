@@ -108,6 +108,7 @@ TEST_CASE("the broadcast address of a network does not pass", "[tunnel][admissio
   CHECK(outbound("10.1.0.5", "10.2.255.255") == DropReason::destination_not_allowed);
   CHECK(outbound("10.1.0.5", "10.3.3.255") == DropReason::destination_not_allowed);
   CHECK(outbound("10.1.0.5", "10.77.0.3") == DropReason::destination_not_allowed);
+  CHECK(outbound("10.1.255.255", "10.2.0.7") == DropReason::source_not_allowed);
   CHECK(inbound("10.2.0.7", "10.1.255.255") == DropReason::destination_not_allowed);
   CHECK(inbound("10.2.255.255", "10.1.0.5") == DropReason::source_not_allowed);
   AdmissionOptions options = office();

@@ -1,0 +1,203 @@
+#include "app/bench_verdict.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/text.h"
+
+namespace lt::app {
+
+namespace {
+
+using Scenes = std::vector<SceneFigures>;
+
+// S8 speaks of this many fresh starts.
+constexpr std::size_t restarts_min = 20;
+
+// Collects the parts of one verdict. All must be measured for it to be reached; one that is missed suffices to miss it.
+class Parts {
+ public:
+  void at_least(const std::string& what, std::optional<double> value, double target, std::string_view unit) {
+    add(what, value, value && *value >= target, unit);
+  }
+  void at_most(const std::string& what, std::optional<double> value, double target, std::string_view unit) {
+    add(what, value, value && *value <= target, unit);
+  }
+  void lacks(const std::string& what) { add(what, std::nullopt, false, ""); }
+
+  [[nodiscard]] BenchVerdict verdict(std::string id, std::string what, std::string target) const {
+    const Standing standing = missed_ ? Standing::missed : lacking_ ? Standing::unmeasured : Standing::reached;
+    return {std::move(id), std::move(what), std::move(target), join(words_, ", "), standing};
+  }
+
+ private:
+  void add(const std::string& what, std::optional<double> value, bool holds, std::string_view unit) {
+    words_.push_back(what + (value ? format(" {:.{}f}{}", *value, *value < 20 ? 2 : 1, unit) : " not measured"));
+    (value ? missed_ : lacking_) |= !holds;
+  }
+
+  std::vector<std::string> words_;
+  bool missed_{false};
+  bool lacking_{false};
+};
+
+template <class Condition>
+const SceneFigures* find_scene(const Scenes& scenes, Condition condition) {
+  const auto found = std::find_if(scenes.begin(), scenes.end(), [&](const SceneFigures& each) { return condition(each.scene); });
+  return found == scenes.end() ? nullptr : &*found;
+}
+
+// One cubic flow, one way: what most figures speak of.
+bool is_single(const BenchScene& scene) {
+  return scene.load == BenchLoad::tcp && scene.flows == 1 && !scene.both_ways && scene.inner == "cubic";
+}
+
+const SceneFigures* raw_scene(const Scenes& scenes, BenchPath path) {
+  return find_scene(scenes, [&](const BenchScene& scene) { return is_single(scene) && scene.line.is_raw() && scene.path == path; });
+}
+
+const SceneFigures* wan_scene(const Scenes& scenes, unsigned round_trip_ms, double loss_percent) {
+  return find_scene(scenes, [&](const BenchScene& scene) {
+    return is_single(scene) && scene.path == BenchPath::lans && scene.line.rate_mbit == 500 && scene.line.round_trip_ms == round_trip_ms &&
+           scene.line.loss_percent == loss_percent;
+  });
+}
+
+std::optional<double> ratio(const SceneFigures* scene, std::string_view ours, std::string_view theirs, SampleNumber number = &BenchSample::mbps) {
+  if (scene == nullptr) return std::nullopt;
+  const RowFigures* const a = scene->find(ours);
+  const RowFigures* const b = scene->find(theirs);
+  const auto paired = a && b ? ratio_of(*a, *b, number) : std::nullopt;
+  return paired ? std::optional(paired->median) : std::nullopt;
+}
+
+BenchVerdict judge_s1(const Scenes& scenes) {
+  const SceneFigures* const scene = raw_scene(scenes, BenchPath::lans);
+  Parts parts;
+  parts.at_least("recipe", ratio(scene, row_linktune, row_openvpn_recipe), 14, "x");
+  parts.at_least("defaults", ratio(scene, row_linktune, row_openvpn), 18, "x");
+  return parts.verdict("S1", "LAN to LAN, 1 flow, raw, against OpenVPN's 9000 recipe and its defaults", ">= 14x, >= 18x");
+}
+
+BenchVerdict judge_s2(const Scenes& scenes) {
+  const SceneFigures* const scene = raw_scene(scenes, BenchPath::lans);
+  const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
+  Parts parts;
+  parts.at_least("speed", ratio(scene, row_linktune, row_wireguard), 6, "x");
+  parts.at_most("CPU", ours ? ours->median(&BenchSample::cpu_s_per_gb) : std::nullopt, 1.0, " s/GB");
+  return parts.verdict("S2", "the same against wireguard-go, and CPU of the whole machine", ">= 6x, <= 1.0 s/GB");
+}
+
+// OpenVPN over TCP at whichever tun-mtu was its best.
+BenchVerdict judge_s3(const Scenes& scenes) {
+  const SceneFigures* const scene = raw_scene(scenes, BenchPath::gateways);
+  std::string best;
+  double highest = 0;
+  for (const std::string_view label : {row_openvpn, row_openvpn_recipe, row_openvpn_48000}) {
+    const RowFigures* const row = scene ? scene->find(label) : nullptr;
+    const double mbps = row ? row->median(&BenchSample::mbps).value_or(0) : 0;
+    if (mbps > highest) best = label;
+    highest = std::max(highest, mbps);
+  }
+  Parts parts;
+  const RowFigures* const jumbo = scene ? scene->find(row_openvpn_48000) : nullptr;
+  if (jumbo == nullptr || jumbo->units.empty()) parts.lacks(std::string(row_openvpn_48000));
+  parts.at_least(best.empty() ? "OpenVPN TCP" : best, ratio(scene, row_linktune, best), 1.8, "x");
+  return parts.verdict("S3", "gateway to gateway, 1 flow, raw, against OpenVPN TCP at its best tun-mtu", ">= 1.8x");
+}
+
+BenchVerdict judge_s4(const Scenes& scenes) {
+  Parts parts;
+  parts.at_least("bare", ratio(raw_scene(scenes, BenchPath::gateways), row_linktune, row_bare), 0.30, "x");
+  return parts.verdict("S4", "gateway to gateway, 1 flow, against the bare veth pair", ">= 0.30x");
+}
+
+BenchVerdict judge_s5(const Scenes& scenes) {
+  Parts parts;
+  parts.at_least("bare", ratio(wan_scene(scenes, 20, 0), row_linktune, row_bare), 0.99, "x");
+  return parts.verdict("S5", "500 Mbit/s, 20 ms, no loss, against bare TCP", ">= 0.99x");
+}
+
+// On each line by itself: a tunnel is as good as on its worst.
+BenchVerdict judge_s6(const Scenes& scenes) {
+  Parts parts;
+  for (const unsigned round_trip : {20U, 80U}) {
+    for (const double loss : {0.1, 1.0}) {
+      const SceneFigures* const scene = wan_scene(scenes, round_trip, loss);
+      const std::string line = format("{} ms {} %:", round_trip, loss);
+      if (scene == nullptr) {
+        parts.lacks(line);
+        continue;
+      }
+      parts.at_least(line + " OpenVPN UDP", ratio(scene, row_linktune_bbr, row_openvpn_udp), 10, "x");
+      parts.at_least("wireguard-go", ratio(scene, row_linktune_bbr, row_wireguard), 10, "x");
+      parts.at_least("bare bbr", ratio(scene, row_linktune_bbr, row_bare_bbr), 0.95, "x");
+    }
+  }
+  return parts.verdict("S6", "lossy WAN, cubic inside, bbr outside", ">= 10x, >= 10x, >= 0.95x");
+}
+
+BenchVerdict judge_s7(const Scenes& scenes) {
+  const SceneFigures* const scene = wan_scene(scenes, 20, 0);
+  const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
+  std::vector<double> added;
+  if (ours) {
+    for (const BenchUnit& unit : ours->units) {
+      const auto& idle = unit.sample->ping_idle;
+      const auto& loaded = unit.sample->ping_loaded;
+      if (idle && loaded && loaded->returned > 0) added.push_back((loaded->us_p99 - idle->us_p50) / 1000);
+    }
+  }
+  Parts parts;
+  parts.at_most("p99 above the idle median by", added.empty() ? std::nullopt : std::optional(tuner::median(added)), 5, " ms");
+  return parts.verdict("S7", "ping while bulk fills 500 Mbit/s, 20 ms", "<= idle + 5 ms");
+}
+
+BenchVerdict judge_s8(const Scenes& scenes) {
+  const SceneFigures* const scene = raw_scene(scenes, BenchPath::lans);
+  const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
+  const auto rates = ours ? ours->values(&BenchSample::mbps) : std::vector<double>{};
+  Parts parts;
+  if (rates.size() < restarts_min) {
+    parts.lacks(format("{} of {} starts:", rates.size(), restarts_min));
+  } else {
+    parts.at_most(format("{} starts:", rates.size()), 100 * tuner::relative_spread(rates), 5, " %");
+  }
+  return parts.verdict("S8", "spread of 20 restarts, (p95 - p5) / median", "<= 5 %");
+}
+
+BenchVerdict judge_s9(const Scenes& scenes) {
+  Parts parts;
+  parts.at_least("OpenVPN TCP", ratio(raw_scene(scenes, BenchPath::lans), row_linktune_plain, row_openvpn), 2, "x");
+  return parts.verdict("S9", "without offloads, against OpenVPN TCP at the same MTU", ">= 2x");
+}
+
+BenchVerdict judge_s10(const Scenes& scenes) {
+  const SceneFigures* const scene =
+      find_scene(scenes, [](const BenchScene& each) { return each.load == BenchLoad::packets && each.path == BenchPath::lans && each.line.is_raw(); });
+  Parts parts;
+  parts.at_least("OpenVPN UDP", ratio(scene, row_linktune, row_openvpn_udp, &BenchSample::packets_per_s), 3, "x");
+  parts.at_least("wireguard-go", ratio(scene, row_linktune, row_wireguard, &BenchSample::packets_per_s), 3, "x");
+  return parts.verdict("S10", "64-byte UDP packets a second, LAN to LAN", ">= 3x, >= 3x");
+}
+
+BenchVerdict judge_s11(const Scenes& scenes) {
+  std::optional<double> largest;
+  for (const SceneFigures& scene : scenes) {
+    const RowFigures* const ours = scene.find(row_linktune_lanes);
+    const auto peaks = ours ? ours->values(&BenchSample::resident_mib) : std::vector<double>{};
+    for (const double mib : peaks) largest = std::max(largest.value_or(0), mib);
+  }
+  Parts parts;
+  parts.at_most("peak", largest, 64, " MiB");
+  return parts.verdict("S11", "resident memory of a daemon, 16 lanes, full load", "<= 64 MiB");
+}
+
+}  // namespace
+
+std::vector<BenchVerdict> judge_bench(const Scenes& scenes) {
+  return {judge_s1(scenes), judge_s2(scenes), judge_s3(scenes), judge_s4(scenes), judge_s5(scenes), judge_s6(scenes),
+          judge_s7(scenes), judge_s8(scenes), judge_s9(scenes), judge_s10(scenes), judge_s11(scenes)};
+}
+
+}  // namespace lt::app
