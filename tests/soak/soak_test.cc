@@ -22,7 +22,7 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-constexpr std::size_t samples_for_growth = 24;  // fewer say nothing
+constexpr std::size_t samples_for_growth = 100;  // some five minutes of one life: what is made once is there
 
 class Soak {
  public:
@@ -72,8 +72,9 @@ class Soak {
     CHECK(inner_->altered() == 0);
     for (const std::size_t site : {0U, 1U}) {
       INFO((site == 0 ? "office" : "offsite") << ": " << growth_[site].samples << " samples of one life");
-      CHECK(growth_[site].descriptors <= 0);
-      if (growth_[site].samples >= samples_for_growth) CHECK(growth_[site].resident_kib <= 1024);
+      if (growth_[site].samples < samples_for_growth) continue;
+      CHECK(growth_[site].descriptors <= 8);  // a lane that still drains has five
+      CHECK(growth_[site].resident_kib <= 1024);
     }
     say({});
     transfer_.end(2s);
