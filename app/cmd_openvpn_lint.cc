@@ -51,8 +51,8 @@ std::string transport_of(const LintSubject& subject) {
 
 std::string text_of(const LintFinding& finding) {
   const std::string place = finding.line == 0 ? "" : format("{}:{}: ", printable(finding.file, name_shown_max), finding.line);
-  const std::string found = finding.found.empty() ? "what is missing" : finding.found;
-  return format("  {:<9}  {}{}\n             {}\n             write: {}\n", name_of(finding.kind), place, found,
+  const std::string found = finding.found.empty() ? "a line is missing" : finding.found;
+  return format("  {:<9}  {}{}\n             {}\n             cure: {}\n", name_of(finding.kind), place, found,
                 finding.reason, finding.cure);
 }
 

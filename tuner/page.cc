@@ -179,8 +179,8 @@ std::string milliseconds(double us) {
 }
 
 std::string results_table(const Report& report) {
-  PageTable table({"setting", "became", "Mbit/s", "spread", "up / down", "idle ms", "loaded ms p50 / p99",
-                   "lost", "CPU s/Gbit", "start s", "failed"});
+  PageTable table({"setting", "became", "Mbit/s", "spread", "up / down", "idle ms",
+                   "loaded ms p50 / p99", "lost", "CPU s/Gbit", "start s", "failed"});
   table.text_columns({1});
   for (const ArmSummary& row : report.verdict.rows) {
     const ArmFate fate = fate_of(report, row);

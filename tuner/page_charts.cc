@@ -135,11 +135,6 @@ std::vector<LineBand> stage_bands(const SweepResult& result, std::int64_t from_n
   return bands;
 }
 
-// What the two sites' lines allow: the smaller way's bound.
-std::optional<double> bound_of_line(const Report&) {
-  return std::nullopt;
-}
-
 }  // namespace
 
 ArmFate fate_of(const Report& report, const ArmSummary& row) {
@@ -186,8 +181,6 @@ std::string goodput_figure(const Report& report) {
     }
     chart.rows.push_back(std::move(line));
   }
-  if (const auto bound = bound_of_line(report))
-    chart.reference = ChartReference{*bound / mega, format("at most {:.0f}", *bound / mega)};
   return figure_of(chart);
 }
 
@@ -295,7 +288,8 @@ std::string cpu_figure(const Report& report) {
   for (const ArmSummary& row : report.verdict.rows) {
     if (row.units == 0 || row.cpu_seconds_per_gbit <= 0) continue;
     chart.groups.push_back(
-        {arm_of(report, row.arm).label, {Bar{row.cpu_seconds_per_gbit, {}, format("{:.2f}", row.cpu_seconds_per_gbit)}}});
+        {arm_of(report, row.arm).label,
+         {Bar{row.cpu_seconds_per_gbit, {}, format("{:.2f}", row.cpu_seconds_per_gbit)}}});
   }
   return chart.groups.empty() ? std::string() : figure_of(chart);
 }
