@@ -1,4 +1,4 @@
-// Holds a JSON value against a JSON schema of draft 2020-12: the words that docs/schemas/ uses, and no others.
+// Holds a JSON value against a JSON schema of draft 2020-12: the words that those in docs/schemas use, and no others.
 #pragma once
 
 #include <algorithm>

@@ -42,7 +42,7 @@ TEST_CASE("wrong input gets its exit code and a sentence with the cure", "[app][
       {{"sweep"}, 1, "--lab"},
       {{"sweep", "--lab", "wan", "--arm", "native mtu=9"}, 2, "576"},
       {{"sweep", "--lab", "wan", "--arm", "native mut=1500"}, 2, "mtu"},
-      {{"sweep", "--lab", "wan", "--arm", "wireguard"}, 2, "native"},
+      {{"sweep", "--lab", "wan", "--arm", "wiregard"}, 2, "native"},
       {{"sweep", "--lab", "wan", "--blocks", "0"}, 2, "--blocks"},
       {{"lab", "up", "--profile", "wam"}, 2, "did you mean wan?"},
       {{"lab", "set", "rat=5mbit"}, 1, "lab up"},

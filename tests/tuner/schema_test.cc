@@ -1,4 +1,4 @@
-// What is printed as JSON fits the schemas that are published in docs/schemas/.
+// What is printed as JSON fits the schemas that are published in docs/schemas.
 #include "tests/schema.h"
 
 #include <catch2/catch.hpp>
