@@ -5,6 +5,7 @@
 #include <map>
 
 #include "app/cli_mirror.h"
+#include "app/cli_openvpn.h"
 #include "app/cli_probe.h"
 #include "app/cli_shell.h"
 #include "app/cli_sweep.h"
@@ -12,7 +13,6 @@
 #include "app/cmd_demo.h"
 #include "app/cmd_init.h"
 #include "app/cmd_lab.h"
-#include "app/cmd_openvpn.h"
 #include "app/cmd_sweep.h"
 #include "app/cmd_up.h"
 #include "app/daemon.h"
@@ -161,51 +161,6 @@ void add_sweep(CLI::App& app, Shell& shell) {
     shell.command = [options](Log&) -> Result<Outcome> {
       const Interrupt interrupt;
       return run_sweep_command(*options, interrupt.token());
-    };
-  });
-}
-
-// --- openvpn ---
-
-// "--knob tun_mtu=9000" as a name and a text.
-Result<std::vector<std::pair<std::string, std::string>>> knob_pairs(const std::vector<std::string>& words) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& word : words) {
-    const auto equals = word.find('=');
-    if (equals == std::string::npos) return fail(Errc::invalid, "--knob " + word + ": write it as KNOB=VALUE, for example tun_mtu=9000");
-    pairs.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-  }
-  return pairs;
-}
-
-void add_openvpn(CLI::App& app, Shell& shell) {
-  CLI::App* group = app.add_subcommand("openvpn", "drop-in OpenVPN configs");
-  group->require_subcommand(1);
-  const auto options = std::make_shared<OpenVpnExportOptions>();
-  const auto words = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = add_command(*group, shell, "export", "write server.conf and client.conf, checked by running them");
-  command->add_option("--out", options->out, "the folder for the files")->required();
-  command->add_option("--config", options->config, "a site's config (the server's)");
-  command->add_option("--peer-config", options->peer_config, "the other site's config");
-  command->add_option("--endpoint", options->endpoint, "or, without configs: ADDR:PORT where the client reaches the server");
-  command->add_option("--lan", options->lan, "CIDR of a network behind the server; repeatable");
-  command->add_option("--peer-lan", options->peer_lan, "CIDR of a network behind the client; repeatable");
-  command->add_option("--tunnel", options->tunnel, "the server's address in the tunnel")->capture_default_str();
-  command->add_option("--peer-tunnel", options->peer_tunnel, "the client's address in the tunnel (default: the next one)");
-  command->add_option("--port", options->port, "instead of the configs' port")->check(CLI::Range(1, 65535));
-  command->add_flag("--recipe", options->recipe, "begin with the widely copied jumbo recipe instead of OpenVPN's defaults");
-  command->add_option("--knob", *words, "KNOB=VALUE, for example tun_mtu=9000; repeatable");
-  command->add_option("--target-version", options->target_version, "the OpenVPN the files are for (default: the installed one)");
-  command->add_option("--install-dir", options->install_dir, "where the server's files will stand (default: --out)");
-  command->add_option("--days", options->days, "validity of the certificates")->capture_default_str();
-  command->add_flag("--tls-crypt,!--no-tls-crypt", options->tls_crypt, "a tls-crypt-v2 key as well (default: yes)");
-  command->add_flag("--check,!--no-check", options->check, "run the pair in private namespaces before writing it (default: yes)");
-  command->footer("Knobs:\n" + configs::knob_table_text(configs::Carrier::openvpn));
-  command->callback([&shell, options, words] {
-    shell.command = [options, words](Log&) -> Result<Outcome> {
-      LT_TRY(options->knobs, knob_pairs(*words));
-      LT_TRY(const OpenVpnExportReport made, export_openvpn(*options));
-      return Outcome{export_json(made), export_text(made)};
     };
   });
 }

@@ -436,35 +436,65 @@ Result<OpenVpnKnobs> knobs_of(const OpenVpnExportOptions& options) {
   return knobs;
 }
 
-/// The version the files are for, and why they cannot be run here, if they cannot.
+/// The versions the files are for, and why they cannot be run here, if they cannot.
 struct Target {
-  OpenVpnVersion version;
+  OpenVpnVersion server;
+  OpenVpnVersion client;
   std::string unchecked_because;
 };
 
-Result<Target> target_of(const OpenVpnExportOptions& options) {
-  const auto installed = installed_openvpn_version();
-  if (options.target_version.empty() && !installed) return fail(installed.error());
-  Target target;
-  if (options.target_version.empty()) {
-    target.version = *installed;
-  } else {
-    auto parsed = configs::parse_openvpn_version("OpenVPN " + options.target_version);
-    if (!parsed)
-      return fail(Errc::invalid, "--target-version: `" + printable(options.target_version, 40) +
-                                     "` is no version; write 2.6.14");
-    target.version = *parsed;
+bool is_like(const OpenVpnVersion& a, const OpenVpnVersion& b) {
+  return a.major == b.major && a.minor == b.minor;
+}
+
+// What a sweep found at this site; else what it found where it ran; else nothing.
+std::string found_version(const OpenVpnExportOptions& options, const std::string& site) {
+  std::string found;
+  for (const auto& [name, version] : options.found_versions) {
+    if (name == site) return version;
+    if (name.empty()) found = version;
   }
-  const bool is_same = installed && installed->major == target.version.major &&
-                       installed->minor == target.version.minor;
+  return found;
+}
+
+Result<OpenVpnVersion> version_for(const OpenVpnExportOptions& options, const std::string& site,
+                                   const Result<OpenVpnVersion>& installed) {
+  const bool is_asked = !options.target_version.empty();
+  const std::string text = is_asked ? options.target_version : found_version(options, site);
+  if (text.empty()) return installed;
+  auto parsed = configs::parse_openvpn_version("OpenVPN " + text);
+  if (parsed) return parsed;
+  return fail(Errc::invalid, std::string(is_asked ? "--target-version" : "the sweep's result") + ": `" +
+                                 printable(text, 40) + "` is no version; write 2.6.14");
+}
+
+Result<Target> target_of(const OpenVpnExportOptions& options, const OpenVpnSites& sites) {
+  const auto installed = installed_openvpn_version();
+  Target target;
+  LT_TRY(target.server, version_for(options, sites.server.name, installed));
+  LT_TRY(target.client, version_for(options, sites.client.name, installed));
+  const bool is_same =
+      installed && is_like(*installed, target.server) && is_like(*installed, target.client);
   if (!options.check) {
     target.unchecked_because = "it was not asked for";
   } else if (!is_same) {
+    const std::string both = target.server == target.client
+                                 ? target.server.text()
+                                 : target.server.text() + " and " + target.client.text();
     target.unchecked_because =
-        "the files are for OpenVPN " + target.version.text() + ", and " +
+        "the files are for OpenVPN " + both + ", and " +
         (installed ? "version " + installed->text() + " is installed" : "none is installed");
   }
   return target;
+}
+
+// Each end's file for its own version.
+Result<OpenVpnPair> pair_for(const OpenVpnSites& sites, const OpenVpnKnobs& knobs, const Target& target) {
+  LT_TRY(OpenVpnPair pair, configs::write_openvpn_pair(sites.server, sites.client, knobs, target.server));
+  if (target.client == target.server) return pair;
+  LT_TRY(OpenVpnPair other, configs::write_openvpn_pair(sites.server, sites.client, knobs, target.client));
+  pair.client = std::move(other.client);
+  return pair;
 }
 
 Result<std::string> make_folder_path(const std::string& folder) {
@@ -521,7 +551,7 @@ Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options) 
   LT_TRY(const std::string out, make_folder_path(options.out));
   LT_TRY(OpenVpnSites sites, sites_of(options));
   LT_TRY(const OpenVpnKnobs knobs, knobs_of(options));
-  LT_TRY(const Target target, target_of(options));
+  LT_TRY(const Target target, target_of(options, sites));
   const bool needs_folder = knobs.mode == configs::OpenVpnMode::server;
   if (needs_folder) {
     const std::string install_dir = options.install_dir.empty() ? out : options.install_dir;
@@ -533,13 +563,14 @@ Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options) 
   LT_CHECK(NewFiles::refuse_existing({server_path, client_path, ccd_path}));
 
   LT_CHECK(give_openvpn_keys(sites, options.days, options.tls_crypt));
-  LT_TRY(const OpenVpnPair pair,
-         configs::write_openvpn_pair(sites.server, sites.client, knobs, target.version));
+  LT_TRY(const OpenVpnPair pair, pair_for(sites, knobs, target));
   if (target.unchecked_because.empty()) LT_CHECK(check_openvpn_pair(pair, sites, knobs));
 
   OpenVpnExportReport report{{server_path, client_path},
-                             target.version,
+                             target.server,
+                             target.client,
                              knobs,
+                             options.basis,
                              target.unchecked_because.empty(),
                              target.unchecked_because};
   NewFiles made;
@@ -556,7 +587,11 @@ Result<OpenVpnExportReport> export_openvpn(const OpenVpnExportOptions& options) 
 }
 
 std::string export_text(const OpenVpnExportReport& report) {
-  std::string text = "An OpenVPN " + report.version.text() + " pair is ready.\n";
+  const bool is_mixed = report.version != report.client_version;
+  std::string text = "An OpenVPN " + report.version.text() +
+                     (is_mixed ? " server with a " + report.client_version.text() + " client" : " pair") +
+                     " is ready.\n";
+  if (!report.basis.empty()) text += "Settings: " + report.basis + "\n";
   for (const std::string& file : report.files)
     text += "  " + file + "\n";
   for (const auto& [name, value] : configs::describe_changes(report.knobs))
@@ -580,6 +615,7 @@ Json export_json(const OpenVpnExportReport& report) {
     knobs[name] = value;
   return {{"schema", "linktune.openvpn_export.1"}, {"files", report.files},
           {"version", report.version.text()},      {"knobs", knobs},
+          {"client_version", report.client_version.text()}, {"basis", report.basis},
           {"checked", report.is_checked},          {"unchecked_because", report.unchecked_because}};
 }
 

@@ -57,6 +57,9 @@ struct OpenVpnExportOptions {
   bool recipe{false};            // begin with the jumbo recipe instead of OpenVPN's defaults
   std::vector<std::pair<std::string, std::string>> knobs;  // name and text, applied in order
   std::string target_version;  // the OpenVPN the files are for; empty: the installed one
+  /// Site and version, as a sweep found them; "" is the site that swept. Below target_version.
+  std::vector<std::pair<std::string, std::string>> found_versions;
+  std::string basis;           // where the knobs come from; empty: from the options alone
   std::string install_dir;     // where the server's files will stand; empty: `out`
   unsigned days{3650};         // of the certificates
   bool tls_crypt{true};
@@ -65,8 +68,10 @@ struct OpenVpnExportOptions {
 
 struct OpenVpnExportReport {
   std::vector<std::string> files;
-  configs::OpenVpnVersion version;
+  configs::OpenVpnVersion version;         // of the server's end
+  configs::OpenVpnVersion client_version;  // of the client's
   configs::OpenVpnKnobs knobs;
+  std::string basis;
   bool is_checked{false};
   std::string unchecked_because;  // empty when checked
 };

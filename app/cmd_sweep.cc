@@ -1,11 +1,9 @@
 #include "app/cmd_sweep.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 
 #include "app/lab_bench.h"
+#include "app/progress.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "configs/calendar.h"
@@ -16,42 +14,6 @@
 namespace lt::app {
 
 namespace {
-
-// One line a unit, with what is left; on a terminal the running unit shows as well.
-class TerminalProgress final : public tuner::Progress {
- public:
-  void unit_starts(const tuner::SweepProgress& progress) override {
-    if (!is_terminal_) return;
-    std::fprintf(stderr, "\r\033[K  %s  %s", position(progress).c_str(), progress.arm->label.c_str());
-  }
-  void unit_ended(const tuner::SweepProgress& progress, const tuner::Unit& unit) override {
-    if (is_terminal_) std::fputs("\r\033[K", stderr);
-    std::fprintf(stderr, "  %s  %-32s %s\n", position(progress).c_str(), progress.arm->label.c_str(), outcome(unit).c_str());
-  }
-  void note(std::string_view sentence) override {
-    std::fprintf(stderr, "%s  %.*s\n", is_terminal_ ? "\r\033[K" : "", static_cast<int>(sentence.size()), sentence.data());
-  }
-
- private:
-  static std::string position(const tuner::SweepProgress& progress) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(progress.left).count();
-    return format("[{:>3}/{}] {}:{:02} left", progress.units_done, progress.units_total,
-                  left / 60, left % 60);
-  }
-  static std::string outcome(const tuner::Unit& unit) {
-    if (unit.status == tuner::UnitStatus::arm_failed) return "failed: " + unit.error->text();
-    if (!unit.sample) return "not measured, the bench failed: " + (unit.error ? unit.error->text() : "");
-    const tuner::Sample& sample = *unit.sample;
-    if (sample.failure) return "failed: " + sample.failure->text();
-    const auto rate = [](const std::optional<BitsPerSecond>& value) {
-      return value ? format("{:.0f}", static_cast<double>(value->value) / 1e6) : std::string("-");
-    };
-    return format("up {} down {} Mbit/s, {:.1f} ms loaded", rate(sample.up), rate(sample.down),
-                  sample.loaded.us_p50 / 1000);
-  }
-
-  bool is_terminal_{::isatty(STDERR_FILENO) == 1};
-};
 
 Result<std::vector<tuner::Arm>> arms_of(const SweepCommand& command) {
   if (command.arms.empty()) {

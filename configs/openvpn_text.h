@@ -19,7 +19,7 @@ inline constexpr std::size_t openvpn_text_bytes_max = 1U << 20;
 inline constexpr std::size_t openvpn_line_bytes_max = 255;  // OPTION_LINE_SIZE less its final zero
 inline constexpr std::size_t openvpn_words_max = 16;        // MAX_PARMS
 inline constexpr std::size_t openvpn_include_depth_max = 10;
-inline constexpr std::size_t openvpn_lines_max = 100'000;  // ours: of a file and all it includes
+inline constexpr std::size_t openvpn_lines_max = 5'000;  // ours: of a file and all it includes
 
 struct OpenVpnLine {
   std::string file;

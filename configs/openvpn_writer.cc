@@ -521,6 +521,17 @@ Result<OpenVpnVersion> parse_openvpn_version(std::string_view text) {
   return OpenVpnVersion{values[0], values[1], values[2]};
 }
 
+std::string write_openvpn_tuning(const OpenVpnKnobs& knobs, const OpenVpnVersion& version,
+                                 bool is_server) {
+  const OpenVpnSite nobody{};
+  const Plan plan{nobody, nobody, knobs, version};
+  Sheet sheet;
+  sheet.knob("proto", "proto " + proto_text(plan, is_server));
+  sheet.line("data-ciphers " + data_ciphers(plan), "the server's first choice wins");
+  write_tuning(sheet, plan, is_server);
+  return sheet.take();
+}
+
 Packets bcast_buffers_for(Packets tcp_queue_limit) {
   return {std::max<std::uint64_t>(256, std::bit_ceil(tcp_queue_limit.value + 1))};
 }

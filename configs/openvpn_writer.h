@@ -72,6 +72,10 @@ struct OpenVpnPair {
                                                      const OpenVpnKnobs& knobs,
                                                      const OpenVpnVersion& version);
 
+/// The tuned lines of one end alone, for a config that stands already.
+[[nodiscard]] std::string write_openvpn_tuning(const OpenVpnKnobs& knobs,
+                                               const OpenVpnVersion& version, bool is_server);
+
 /// The bcast-buffers that a tcp-queue-limit needs to act: the power of two above it, 256 at least.
 [[nodiscard]] Packets bcast_buffers_for(Packets tcp_queue_limit);
 

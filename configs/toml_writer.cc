@@ -139,4 +139,15 @@ std::string write_link_config(const LinkConfig& config) {
   return page.take();
 }
 
+std::string write_native_changes(const NativeKnobs& values) {
+  const KnobTexts changed = describe_changes(values);
+  if (changed.empty()) return {};
+  std::string text = "[native]\n";
+  for (const auto& [name, value] : changed) {
+    const auto knob = find_knob(Carrier::native, name);
+    if (knob) text += std::string(knob->key()) + " = " + knob_toml(*knob, value) + "\n";
+  }
+  return text;
+}
+
 }  // namespace lt::configs

@@ -11,4 +11,8 @@ namespace lt::configs {
 /// @pre validate(config) is good
 [[nodiscard]] std::string write_link_config(const LinkConfig& config);
 
+/// The [native] section with the knobs that differ from their defaults, to copy into a config;
+/// empty when none does.
+[[nodiscard]] std::string write_native_changes(const NativeKnobs& knobs);
+
 }  // namespace lt::configs

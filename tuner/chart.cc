@@ -37,7 +37,8 @@ void draw_axis_across(ChartSheet& sheet, const ChartScale& scale, const ChartAxi
     const double x = scale.at(tick);
     sheet.line("grid", x, field.top, x, field.bottom);
     const double half = label_width(tick_text(tick)) / 2;
-    sheet.text("tick", std::max(x, half), field.bottom + 15, TextAnchor::middle, tick_text(tick));
+    const double right = field.right + 12 - half;
+    sheet.text("tick", std::clamp(x, half, std::max(half, right)), field.bottom + 15, TextAnchor::middle, tick_text(tick));
   }
   sheet.text("axis", (field.left + field.right) / 2, field.bottom + tick_room + 10,
              TextAnchor::middle, axis.title + (axis.is_logarithmic ? ", log scale" : ""));
@@ -107,7 +108,7 @@ RowLayout layout_of(const IntervalChart& chart, ChartWidth width) {
     double notes = 0;
     for (const IntervalRow& row : chart.rows) {
       layout.label_room = std::max(layout.label_room, fitting(row.label, 230));
-      notes = std::max(notes, fitting(row.note, 190));
+      notes = std::max(notes, fitting(row.note, 235));
     }
     layout.note_left = pixels - notes;
     layout.field = {layout.label_room + 16, top, layout.note_left - 16, 0};
@@ -121,7 +122,7 @@ void draw_row_words(ChartSheet& sheet, const IntervalRow& row, const RowLayout& 
   const std::string css = format("label {}", tone_class(row.tone));
   if (width == ChartWidth::wide) {
     sheet.text(css, 0, y + 4, TextAnchor::start, fitted(row.label, layout.label_room));
-    sheet.text("note", layout.note_left, y + 4, TextAnchor::start, fitted(row.note, 190));
+    sheet.text("note", layout.note_left, y + 4, TextAnchor::start, fitted(row.note, 235));
     return;
   }
   const double pixels = pixels_of(width);
@@ -198,7 +199,7 @@ class LabelPlacer {
  private:
   bool place_one(std::string_view label, const LinePoint& point) {
     const double width = label_width(label);
-    for (double away = 9; away <= 57; away += 8) {
+    for (double away = 12; away <= 60; away += 8) {
       for (const Box& box : around(point, width, away)) {
         const bool is_free = field_.holds(box) &&
                              std::none_of(taken_.begin(), taken_.end(),
@@ -287,8 +288,10 @@ ScatterLabels labels_of(const ScatterChart& chart, const ScatterField& on,
     for (const std::size_t i : order)
       labels.texts.push_back(is_key ? std::to_string(i + 1) : shortened(chart.points[i].label, 34));
     LabelPlacer placer(on.field);
-    for (const LinePoint& at : places)
-      placer.occupy({at.x - 6, at.y - 6, at.x + 6, at.y + 6});
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const double room = chart.points[order[i]].tone == ChartTone::chosen ? 11 : 6;
+      placer.occupy({places[i].x - room, places[i].y - room, places[i].x + room, places[i].y + room});
+    }
     const bool fits = placer.place(labels.texts, places);
     labels.boxes = placer.boxes();
     if (fits || is_key) return labels;

@@ -1,8 +1,10 @@
 // The command line as a person meets it: exit codes, and sentences that say what to do.
 #include <catch2/catch.hpp>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "tests/schema.h"
 
 using namespace lt;
 
@@ -40,13 +42,18 @@ TEST_CASE("wrong input gets its exit code and a sentence with the cure", "[app][
       {{"sweep"}, 1, "--lab"},
       {{"sweep", "--lab", "wan", "--arm", "native mtu=9"}, 2, "576"},
       {{"sweep", "--lab", "wan", "--arm", "native mut=1500"}, 2, "mtu"},
-      {{"sweep", "--lab", "wan", "--arm", "wireguard"}, 2, "native"},
+      {{"sweep", "--lab", "wan", "--arm", "wiregard"}, 2, "native"},
       {{"sweep", "--lab", "wan", "--blocks", "0"}, 2, "--blocks"},
       {{"lab", "up", "--profile", "wam"}, 2, "did you mean wan?"},
       {{"lab", "set", "rat=5mbit"}, 1, "lab up"},
       {{"lab", "exec", "office", "--", "true"}, 2, "office-"},
       {{"replay", "/nonexistent.jsonl"}, 1, "/nonexistent.jsonl"},
       {{"openvpn", "export", "--out", "/nonexistent/x/y", "--endpoint", "192.0.2.1:1194", "--lan", "192.168.1.0/24", "--peer-lan", "192.168.2.0/24", "--knob", "tun_mtu=65536"}, 2, "tun_mtu"},
+      {{"openvpn", "lint"}, 2, "FILE is required"},
+      {{"openvpn", "lint", "/nonexistent.conf", "--version", "2.6"}, 1, "/nonexistent.conf"},
+      {{"openvpn", "lint", "/etc/hostname", "--version", "2.3"}, 2, "2.6.14"},
+      {{"openvpn", "export", "/nonexistent.jsonl", "--out", "/nonexistent/x/y"}, 1, "/nonexistent.jsonl"},
+      {{"openvpn", "export", "x.jsonl", "--recipe", "--out", "/nonexistent/x/y"}, 2, "choose one"},
       {{"probe", "--control", "nowhere"}, 2, "control"},
       {{"probe"}, 2, "--iperf3"},
       {{"probe", "--path", "--control", "127.0.0.1:1", "--data", "gateway"}, 2, "--data"},
@@ -104,11 +111,35 @@ TEST_CASE("an error is one JSON object when JSON was asked for", "[app][cli]") {
 
 TEST_CASE("every command teaches its options", "[app][cli]") {
   const auto words = GENERATE(values<std::vector<std::string>>({{"init"}, {"keygen"}, {"pubkey"}, {"up"}, {"status"}, {"down"}, {"probe"}, {"sweep"},
-                                                               {"replay"}, {"openvpn", "export"}, {"lab", "up"}, {"lab", "down"}, {"lab", "exec"},
+                                                               {"replay"}, {"openvpn", "export"}, {"openvpn", "lint"}, {"lab", "up"}, {"lab", "down"}, {"lab", "exec"},
                                                                {"lab", "set"}, {"lab", "status"}, {"lab", "demo"}, {"lab", "bench"}}));
   auto asked = words;
   asked.push_back("--help");
   const auto output = linktune(asked);
   CHECK(output.exit_code == 0);
   CHECK(output.out.find("Usage:") != std::string::npos);
+}
+
+TEST_CASE("a linted config is told line by line, by exit code and by JSON that fits its schema", "[app][cli][lint]") {
+  const std::string folder = std::string(LINKTUNE_BINARY_DIR);
+  const std::string server = folder + "/lint_server.conf";
+  const std::string client = folder + "/lint_client.conf";
+  REQUIRE(write_file(server,
+                     "server 10.8.0.0 255.255.255.0\nproto tcp\ndev tun\ndh none\ntopology subnet\nkeepalive 10 60\n"
+                     "tun-mtu 9000\nmssfix 0\ntcp-queue-limit 256\n<key>\nnot to be shown\n</key>\n",
+                     0644));
+  REQUIRE(write_file(client, "client\nproto tcp\ndev tun\nremote a 1194\nremote-cert-tls server\nconnect-retry 1 10\n", 0644));
+  const auto alone = linktune({"openvpn", "lint", server, "--version", "2.6"});
+  CHECK(alone.exit_code == 0);
+  CHECK(alone.out.find(server + ":9: tcp-queue-limit 256") != std::string::npos);
+  CHECK(alone.out.find("bcast-buffers 512") != std::string::npos);
+  CHECK(alone.out.find("not to be shown") == std::string::npos);
+  const auto pair = linktune({"openvpn", "lint", client, server, "--version", "2.6", "--json"});
+  CHECK(pair.exit_code == 1);  // the client stays at 1600 bytes
+  const auto json = parse_json(pair.out, "the output");
+  REQUIRE(json);
+  CHECK((*json)["is_harmful"] == true);
+  const auto text = read_file(std::string(LINKTUNE_SOURCE_DIR) + "/docs/schemas/openvpn_lint.json", 1 << 20);
+  REQUIRE(text);
+  for (const std::string& fault : schema::faults(*json, *parse_json(*text, "the schema"))) FAIL(fault);
 }
