@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t ethernet_bytes = 14;
 constexpr std::size_t ip_bytes_min = 20;
+constexpr std::size_t ip_bytes_max = 60;
 constexpr std::size_t icmp_bytes = 8;
 constexpr std::uint16_t type_ipv4 = 0x0800;
 constexpr std::uint16_t dont_fragment = 0x4000;
@@ -101,7 +102,7 @@ std::optional<std::vector<Byte>> too_large_answer(ByteView frame, Bytes mtu) {
     if (type != 8 && type != 0) return std::nullopt;  // echo may be told about
   }
   if ((header->flags & offset_mask) != 0) return std::nullopt;
-  const std::size_t quoted = std::min(header->bytes + 8, header->total);
+  const std::size_t quoted = std::min({header->bytes + 8, header->total, ip_bytes_max + 8});
   std::vector<Byte> answer(ethernet_bytes + ip_bytes_min + icmp_bytes + quoted);
   std::copy_n(frame.data() + 6, 6, answer.data());  // back to whom it came from
   std::copy_n(frame.data(), 6, answer.data() + 6);

@@ -161,11 +161,20 @@ Json to_json(const Physics& physics) {
   return value;
 }
 
+namespace {
+
+Result<Family> family_field(const Json& object) {
+  const auto name = text_field(object, "family", 2);
+  if (name && *name == "v4") return Family::v4;
+  if (name && *name == "v6") return Family::v6;
+  return fail(Errc::invalid, "`family` must be v4 or v6");
+}
+
+}  // namespace
+
 Result<Physics> physics_from_json(const Json& value) {
   Physics physics;
-  LT_TRY(const std::string family, text_field(value, "family", 2));
-  if (family != "v4" && family != "v6") return fail(Errc::invalid, "`family` must be v4 or v6");
-  physics.family = family == "v4" ? Family::v4 : Family::v6;
+  LT_TRY(physics.family, family_field(value));
   LT_TRY(const Json up, object_field(value, "up"));
   LT_TRY(physics.up, way_from_json(up));
   LT_TRY(const Json down, object_field(value, "down"));
