@@ -25,7 +25,7 @@ void add_explain(CLI::App& app, Shell& shell) {
 }
 
 void add_verify(CLI::App& app, Shell& shell) {
-  const auto options = std::make_shared<VerifyCommand>();
+  const auto options = std::make_shared<VerifyChoiceCommand>();
   CLI::App* command = add_command(app, shell, "verify", "two minutes: is the choice of a sweep still right, and the line still the same?");
   command->add_option("RESULT", options->result, "the sweep's report, as `linktune sweep --json` printed it")->required();
   command->add_option("--lab", options->lab_profile, "measure in a lab of this profile (default: the one of the report)");

@@ -26,7 +26,7 @@ ExitCode exit_code_of(tuner::VerifyState state) {
 }
 
 // The lab that the sweep was measured in: its profile, and the words over it.
-Result<std::vector<std::string>> line_words(const VerifyCommand& command, const tuner::RecordedChoice& recorded) {
+Result<std::vector<std::string>> line_words(const VerifyChoiceCommand& command, const tuner::RecordedChoice& recorded) {
   if (!command.lab_profile.empty()) return std::vector{command.lab_profile};
   std::vector<std::string> words;
   for (const tuner::Fact& fact : recorded.facts) {
@@ -49,7 +49,7 @@ tuner::SweepOptions options_for(const tuner::RecordedChoice& recorded, const std
 
 }  // namespace
 
-Result<Outcome> run_verify(const VerifyCommand& command, const std::stop_token& stop) {
+Result<Outcome> run_verify(const VerifyChoiceCommand& command, const std::stop_token& stop) {
   LT_TRY(const std::string text, read_file(command.result, report_bytes_max));
   LT_TRY(const Json report, parse_json(text, command.result));
   auto recorded = tuner::recorded_choice(report);

@@ -8,14 +8,14 @@
 
 namespace lt::app {
 
-struct VerifyCommand {
+struct VerifyChoiceCommand {
   std::string result;       // the report of a sweep, as `linktune sweep --json` printed it
   std::string lab_profile;  // measure in a lab of this profile; empty: the report's own
 };
 
 /// Two minutes of bare line, choice and the settings from before. Exit code 0 when the choice holds, 1 when line or
 /// choice have changed, 5 when nothing can be said.
-[[nodiscard]] Result<Outcome> run_verify(const VerifyCommand& command, const std::stop_token& stop);
+[[nodiscard]] Result<Outcome> run_verify(const VerifyChoiceCommand& command, const std::stop_token& stop);
 
 /// What each knob did, from a report or a journal. @error invalid: neither
 [[nodiscard]] Result<Outcome> run_explain(const std::string& path);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -287,6 +288,30 @@ std::vector<Finding> check_test_names(std::span<const SourceFile> files) {
       const auto name = text.substr(begin + 1, text.find('"', begin + 1) - begin - 1);
       const auto line = static_cast<std::size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
       if (name.find(';') != name.npos) findings.push_back({file.path, line + 1, "a semicolon hides this test from CTest: write a comma"});
+    }
+  }
+  return findings;
+}
+
+std::vector<Finding> check_type_names(std::span<const SourceFile> files) {
+  std::vector<Finding> findings;
+  std::map<std::string, std::string> first;  // folder and name -> where it is defined
+  for (const SourceFile& file : files) {
+    if (!is_program_code(file.path) || !file.path.ends_with(".h")) continue;
+    std::size_t number = 0;
+    for (const std::string_view line : lines_of(file.text)) {
+      ++number;
+      std::string_view rest = line;
+      bool is_type = false;
+      for (const std::string_view word : {"enum ", "class ", "struct "}) {
+        if (!rest.starts_with(word)) continue;
+        rest.remove_prefix(word.size());
+        is_type = true;
+      }
+      if (!is_type || line.find('{') == line.npos) continue;
+      const std::string name(rest.substr(0, rest.find_first_of(" :{<")));
+      const auto [known, is_new] = first.emplace(std::string(folder_of(file.path)) + " " + name, file.path);
+      if (!is_new && known->second != file.path) findings.push_back({file.path, number, name + " is a type of " + known->second + ", too: two types need two names"});
     }
   }
   return findings;

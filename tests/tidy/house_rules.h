@@ -14,6 +14,10 @@ namespace lt::tidy {
 /// both passed.
 [[nodiscard]] std::vector<Finding> check_test_names(std::span<const SourceFile> files);
 
+/// No two headers of a folder define a type of one name: its namespace is the folder's, and the linker would make
+/// one destructor of the two without a word.
+[[nodiscard]] std::vector<Finding> check_type_names(std::span<const SourceFile> files);
+
 /// Every folder of code has a README that names only files which exist.
 [[nodiscard]] std::vector<Finding> check_readmes(std::span<const SourceFile> files);
 

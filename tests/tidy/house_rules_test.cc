@@ -35,6 +35,14 @@ TEST_CASE("no test hides behind a semicolon in its name", "[tidy]") {
   passes(check_test_names, {{"tests/a_test.cc", named + "\"one, two\") { f(\";\"); }\n"}});
 }
 
+TEST_CASE("no two types of a folder have one name", "[tidy]") {
+  passes(check_type_names, read_tree(LINKTUNE_SOURCE_DIR));
+  const SourceFile one{"app/one.h", "struct Job {\n};\n"};
+  fails_once(check_type_names, {one, {"app/two.h", "\nclass Job final : public Work {\n"}}, "app/one.h");
+  fails_once(check_type_names, {one, {"app/two.h", "enum class Job : int { a };\n"}}, "two names");
+  passes(check_type_names, {one, {"app/two.h", "struct Job;\n"}, {"lab/two.h", "struct Job {\n"}, {"app/two.cc", "struct Job {\n"}});
+}
+
 TEST_CASE("the code holds no banned word, name or call", "[tidy]") {
   passes(check_code_words, read_tree(LINKTUNE_SOURCE_DIR));
 }
