@@ -309,7 +309,9 @@ std::vector<Finding> check_type_names(std::span<const SourceFile> files) {
         is_type = true;
       }
       if (!is_type || line.find('{') == line.npos) continue;
-      const std::string name(rest.substr(0, rest.find_first_of(" :{<")));
+      const auto end = std::min(rest.find_first_of(" :{<"), rest.size());
+      if (rest.substr(end).starts_with("::")) continue;  // the body of what another header declares inside its type
+      const std::string name(rest.substr(0, end));
       const auto [known, is_new] = first.emplace(std::string(folder_of(file.path)) + " " + name, file.path);
       if (!is_new && known->second != file.path) findings.push_back({file.path, number, name + " is a type of " + known->second + ", too: two types need two names"});
     }
