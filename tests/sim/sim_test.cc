@@ -35,7 +35,7 @@ TEST_CASE("what a search has found once does not come again", "[sim][P-78]") {
   // 1007: the client called at once, and again, where the server's host refused. 1073: 16 joins at a time, of which the
   // server takes four, and on a path of 1.5 s the rest waited for half a minute. 10572, 13514: a join was under way when its
   // session was forgotten, and read the terms after they had gone. 234, 857: a GO that was long on its way replaced the session that its client had
-  // begun after it. 24871: joins of new lanes behind renewals of old ones, on a path that senders in the dark had filled. 5093, 10879: the GO
+  // begun after it. 24871: joins of new lanes behind renewals of old ones, on a path of 1.5 s that senders in the dark had filled. 5093, 10879: the GO
   // of a lane came after that of the one that had taken over from it, and the server put the elder last.
   for (const std::uint64_t seed : {1007U, 1073U, 1223U, 158U, 10572U, 13514U, 234U, 857U, 24871U, 5093U, 10879U}) search(seed, 1);
 }

@@ -158,7 +158,7 @@ TEST_CASE("wrong parameters are refused with their name and iperf3's own number"
   CHECK_FALSE(iperf3_parameters_from_json(*parse_json(R"({"sctp":true})", "the test")));
 }
 
-TEST_CASE("-1 is read from all the ways in which iperf3 prints it", "[tuner][iperf3]") {
+TEST_CASE("minus one is read from all the ways in which iperf3 prints it", "[tuner][iperf3]") {
   for (const Json& minus_one : {Json(-1), Json(UINT64_MAX), Json(18446744073709551615.0)}) {
     Json value = results_of_3_12();
     value["streams"][0]["retransmits"] = minus_one;
