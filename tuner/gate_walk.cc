@@ -118,8 +118,8 @@ class Walk {
 
   static GateCheck black_hole(const ProbeResult& result) {
     if (result.path_failure) return {"black_hole", GateVerdict::failed, result.path_failure->what};
-    const BitsPerSecond up = result.up ? result.up->goodput() : BitsPerSecond(0);
-    const BitsPerSecond down = result.down ? result.down->goodput() : BitsPerSecond(0);
+    const BitsPerSecond up = result.up ? result.up->goodput() : BitsPerSecond{0};
+    const BitsPerSecond down = result.down ? result.down->goodput() : BitsPerSecond{0};
     const auto text =
         format("TCP delivered {:.1f} Mbit/s up and {:.1f} Mbit/s down",
                static_cast<double>(up.value) / 1e6, static_cast<double>(down.value) / 1e6);

@@ -88,7 +88,7 @@ class Survey {
       return {};
     }
     auto& best = load == Load::up ? physics_.up.goodput : physics_.down.goodput;
-    best = std::max(best.value_or(BitsPerSecond(0)), flow->goodput());
+    best = std::max(best.value_or(BitsPerSecond{0}), flow->goodput());
     return {};
   }
 

@@ -9,11 +9,11 @@ namespace {
 
 Physics gigabit() {
   Physics physics;
-  physics.up = {1500, true, BitsPerSecond(930'000'000)};
-  physics.down = {1500, true, BitsPerSecond(941'000'000)};
+  physics.up = {1500, true, BitsPerSecond{930'000'000}};
+  physics.down = {1500, true, BitsPerSecond{941'000'000}};
   physics.idle = {100, 400, 500, 600, 700, 800, 510};
-  physics.device_rate = BitsPerSecond(1'000'000'000);
-  physics.ciphers = {{"AES-256-GCM", "openssl", 16'384, BitsPerSecond(24'000'000'000)}};
+  physics.device_rate = BitsPerSecond{1'000'000'000};
+  physics.ciphers = {{"AES-256-GCM", "openssl", 16'384, BitsPerSecond{24'000'000'000}}};
   physics.cpus = 2;
   physics.notes = {"a note"};
   return physics;
@@ -32,7 +32,7 @@ TEST_CASE("a gigabit of Ethernet carries 941 Mbit/s of TCP payload over IPv4", "
 TEST_CASE("the bound is what the bare line carried, and the device's where nothing was measured",
           "[tuner][physics]") {
   Physics physics = gigabit();
-  CHECK(bound_of(physics).down == BitsPerSecond(941'000'000));
+  CHECK(bound_of(physics).down == BitsPerSecond{941'000'000});
   CHECK(bound_of(physics).text.find("941 Mbit/s (1000 Mbit/s of Ethernet") != std::string::npos);
   physics.up.goodput.reset();
   physics.down.goodput.reset();

@@ -13,8 +13,8 @@ namespace {
 
 Physics line(std::uint32_t mtu, bool fragments) {
   Physics physics;
-  physics.up = {mtu, fragments, BitsPerSecond(100'000'000)};
-  physics.down = {mtu, fragments, BitsPerSecond(100'000'000)};
+  physics.up = {mtu, fragments, BitsPerSecond{100'000'000}};
+  physics.down = {mtu, fragments, BitsPerSecond{100'000'000}};
   return physics;
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("no neighbour needs fragments on a line that drops them", "[tuner][spa
 
 TEST_CASE("an arm's bound is the line's less its headers", "[tuner][space]") {
   const Physics physics = line(1500, true);
-  CHECK(bound_of(*parse_arm("native"), physics).up == BitsPerSecond(100'000'000));
+  CHECK(bound_of(*parse_arm("native"), physics).up == BitsPerSecond{100'000'000});
   const Bound udp = bound_of(*parse_arm("openvpn proto=udp"), physics);
   CHECK(udp.up->value == Approx(100e6 * 1388 * 1500 / 1492 / 1448).margin(1));
   CHECK(udp.text.find("96.4 % at most remain behind this arm's headers") != std::string::npos);
