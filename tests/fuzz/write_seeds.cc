@@ -95,6 +95,14 @@ void write_all() {
   write_seed("iperf3", "datagrams", script({6, 0, 0, 0, 1, 15, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
   write_seed("openvpn_output", "version", script({1}) + "OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [EPOLL]\n");
   write_seed("openvpn_output", "log", script({0}) + "2026-01-31 12:00:00 TUN/TAP device tun0 opened\n2026-01-31 12:00:01 Initialization Sequence Completed\n");
+  // The first two bytes are the version's, the third lets the file include itself.
+  write_seed("openvpn_config", "server", script({2, 3, 0}) + "mode server\ntls-server\nproto tcp-server\ndev tun\ntopology subnet\ndh none\nkeepalive 10 60\n"
+             "cipher BF-CBC\ncomp-lzo\nfragment 1200\nsndbuf 65536\npush \"txqueuelen 1000\"\n");
+  write_seed("openvpn_config", "client", script({0, 12, 0}) + "client\nproto udp\ndev tun\nremote vpn.example 1194\nremote-cert-tls server\nmssfix 1400\ntun-mtu 1500\n"
+             "<ca>\nMIIB\n</ca>\n");
+  write_seed("openvpn_config", "connections", script({3, 0, 0}) + "client\ndev tun\n<connection>\nremote a.example 1194 udp\n</connection>\n<connection>\n"
+             "remote 'b.example' 443 tcp\n</connection>\n");
+  write_seed("openvpn_config", "includes_itself", script({2, 0, 1}) + "dev tun # a \\ and \"words in quotes\"\nconfig site.conf\n");
   write_seed("control_socket", "status", script({255, 255}) + "{\"request\":\"status\"}\n");
   write_seed("control_socket", "drops", script({0, 3}) + "{\"request\":\"stop\"}\n");
   write_seed("control_socket", "no_request", script({255, 255}) + "[1,{}]\n");
