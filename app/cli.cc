@@ -156,6 +156,7 @@ void add_sweep(CLI::App& app, Shell& shell) {
   command->add_option("--journal", options->journal, "where each trial is recorded (default: ./linktune-sweep-SEED.jsonl)");
   command->add_option("--resume", options->resume, "go on in this journal of an interrupted sweep; its settings count");
   command->add_option("--csv", options->csv_path, "also write one line a trial to this file");
+  command->add_option("--html", options->html_path, "also write the report as one page that loads nothing");
   command->footer("Ctrl-C ends it cleanly and says how to go on.");
   command->callback([&shell, options] {
     shell.command = [options](Log&) -> Result<Outcome> {

@@ -12,9 +12,13 @@ namespace {
 
 void add_replay(CLI::App& app, Shell& shell) {
   const auto journal = std::make_shared<std::string>();
+  const auto html_path = std::make_shared<std::string>();
   CLI::App* command = add_command(app, shell, "replay", "the report of a sweep again, from its journal");
   command->add_option("JOURNAL", *journal, "the journal")->required();
-  command->callback([&shell, journal] { shell.command = [journal](Log&) { return run_replay(*journal); }; });
+  command->add_option("--html", *html_path, "also write it as one page that loads nothing");
+  command->callback([&shell, journal, html_path] {
+    shell.command = [journal, html_path](Log&) { return run_replay(*journal, *html_path); };
+  });
 }
 
 void add_explain(CLI::App& app, Shell& shell) {

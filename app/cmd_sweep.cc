@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "app/cmd_openvpn.h"
 #include "app/lab_bench.h"
 #include "app/progress.h"
+#include "base/fd.h"
 #include "base/format.h"
 #include "base/text.h"
 #include "configs/calendar.h"
 #include "tuner/journal.h"
+#include "tuner/page.h"
 #include "tuner/random.h"
 #include "tuner/space.h"
 
@@ -107,7 +110,9 @@ Result<std::vector<tuner::Arm>> carrier_defaults(const SweepCommand& command) {
 
 // Where arms come from that nobody has named. Whoever names arms gets those and no others.
 tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::Arm& incumbent) {
-  const tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
+  tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
+  // Where it cannot be told, the bench says so.
+  if (const auto version = installed_openvpn_version(); with_openvpn && version) space.openvpn_version = *version;
   const auto on_line = [space](const tuner::Physics& physics) {
     tuner::SpaceOptions known = space;
     known.physics = physics;
@@ -217,12 +222,15 @@ Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_t
     return fail(Errc::interrupted, "interrupted; nothing is left behind. Go on with: " + report.result.how_to_resume());
   }
   if (!command.csv_path.empty()) LT_CHECK(write_file(command.csv_path, tuner::csv_of(report), 0644));
+  if (!command.html_path.empty()) LT_CHECK(write_file(command.html_path, tuner::page_of(report), 0644));
   return outcome_of(report);
 }
 
-Result<Outcome> run_replay(const std::string& journal) {
+Result<Outcome> run_replay(const std::string& journal, const std::string& html_path) {
   LT_TRY(auto result, tuner::replay_sweep(journal, tuner::Objective::slower_way));
-  return outcome_of(tuner::make_report(std::move(result)));
+  const auto report = tuner::make_report(std::move(result));
+  if (!html_path.empty()) LT_CHECK(write_file(html_path, tuner::page_of(report), 0644));
+  return outcome_of(report);
 }
 
 }  // namespace lt::app

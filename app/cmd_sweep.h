@@ -33,6 +33,7 @@ struct SweepCommand {
   std::string journal;                 // empty: ./linktune-sweep-SEED.jsonl
   std::string resume;                  // go on in this journal: its arms, plan, seed, blocks and line count
   std::string csv_path;
+  std::string html_path;
 };
 
 /// Runs a sweep in a lab of its own and reports it. Exit code 5 when nothing can be told apart.
@@ -43,7 +44,7 @@ struct SweepCommand {
 [[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line,
                                                const tuner::SweepOptions& options);
 
-/// Reports a journal again, without running anything.
-[[nodiscard]] Result<Outcome> run_replay(const std::string& journal);
+/// Reports a journal again, without running anything; `html_path`: also as a page, unless empty.
+[[nodiscard]] Result<Outcome> run_replay(const std::string& journal, const std::string& html_path);
 
 }  // namespace lt::app

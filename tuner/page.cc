@@ -350,6 +350,44 @@ std::string reproduction_of(const Report& report) {
          "</details>\n";
 }
 
+// ---- the line
+
+std::string facts_of_line(const Physics& physics) {
+  std::string html = paragraph(bound_of(physics).text);
+  html += "<ul>\n";
+  for (const std::string& sentence : sentences_of(physics))
+    html += element("li", sentence) + "\n";
+  return html + "</ul>\n";
+}
+
+std::string line_of(const Report& report) {
+  const auto& record = report.result.physics;
+  if (!record) return {};
+  if (record->failure)
+    return paragraph("What the line is could not be found out: " + record->failure->text());
+  return facts_of_line(record->physics);
+}
+
+std::string gates_of(const Report& report) {
+  PageTable table({"setting", "check", "outcome", "what was seen"});
+  table.text_columns({1, 2, 3});
+  for (const GateRecord& gate : report.result.gates) {
+    for (const GateCheck& check : gate.outcome.checks) {
+      const bool is_failed = check.verdict == GateVerdict::failed;
+      table.add({arm_of(report, gate.arm).label, check.name, std::string(name_of(check.verdict)),
+                 check.what},
+                is_failed                               ? "bad"
+                : check.verdict == GateVerdict::skipped ? "muted"
+                                                        : "");
+    }
+  }
+  if (table.is_empty()) return {};
+  const std::string html = table.html(
+      "A setting must pass before it may win. What was skipped is not counted as passed.");
+  return "<details>" + element("summary", "the correctness gate, check by check") + html +
+         "</details>\n";
+}
+
 struct Chapter {
   std::string_view id;
   std::string_view heading;
@@ -376,7 +414,8 @@ std::string page_of(const Report& report) {
       {"knobs", "What each knob did", knobs_of(report)},
       {"course", "Over time", series_figure(report) + drift_figure(report)},
       {"cpu", "CPU", cpu_figure(report)},
-      {"failures", "Failures", failures_of(report)},
+      {"line", "The line itself", line_of(report)},
+      {"failures", "Failures", failures_of(report) + gates_of(report)},
       {"doubts", "Reasons for doubt", doubts_of(report)},
       {"again", "Do it again", reproduction_of(report)}};
   std::string body =

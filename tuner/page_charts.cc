@@ -135,6 +135,15 @@ std::vector<LineBand> stage_bands(const SweepResult& result, std::int64_t from_n
   return bands;
 }
 
+// What the line allows: the smaller way's bound.
+std::optional<double> bound_of_line(const Report& report) {
+  const auto& record = report.result.physics;
+  if (!record || record->failure) return std::nullopt;
+  const Bound bound = bound_of(record->physics);
+  if (!bound.up || !bound.down) return std::nullopt;
+  return static_cast<double>(std::min(bound.up->value, bound.down->value));
+}
+
 }  // namespace
 
 ArmFate fate_of(const Report& report, const ArmSummary& row) {
@@ -181,6 +190,8 @@ std::string goodput_figure(const Report& report) {
     }
     chart.rows.push_back(std::move(line));
   }
+  if (const auto bound = bound_of_line(report))
+    chart.reference = ChartReference{*bound / mega, format("at most {:.0f}", *bound / mega)};
   return figure_of(chart);
 }
 
