@@ -60,7 +60,8 @@ window.addEventListener("load", () => {
     });
     const letters = [...inner.querySelectorAll("svg.drawing text")]
       .filter((one) => one.getBoundingClientRect().width > 0)
-      .map((one) => one.getScreenCTM().a * 12);
+      .map((one) => one.getScreenCTM())
+      .map((map) => Math.hypot(map.a, map.b) * 12);  // of turned ones, too
     return {width: frame.clientWidth, scrolls: inner.documentElement.scrollWidth, loaded: view.performance.getEntriesByType("resource").length,
             wide: shown(inner, ".drawing.wide"), narrow: shown(inner, ".drawing.narrow"), ground: style.backgroundColor,
             contrast: Math.min(...softest), letters: Math.min(...letters),
@@ -101,7 +102,7 @@ Seen look(const std::string& page, bool is_dark) {
   around += "<script>" + std::string(asking) + "</script>";
   REQUIRE(write_file(folder / "around.html", around, 0644));
   const auto output = run_process(
-      {"chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+      {"chromium", "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage",
        "--disable-background-networking", "--disable-component-update", "--no-first-run",
        "--allow-file-access-from-files", "--enable-logging=stderr", "--log-level=0",
        "--user-data-dir=" + folder / "profile", "--window-size=1400,1000",
