@@ -45,7 +45,7 @@ struct Badge {
 
 Badge badge_of(const Report& report) {
   if (!report.decision) return {"plain", "RANKING, NO DECISION"};
-  if (!report.decision->choice) return {"bad", "NOTHING WORKS"};
+  if (!report.decision->choice && report.result.is_complete()) return {"bad", "NOTHING WORKS"};
   switch (report.decision->claim) {
     case Claim::better:
       return {"good", "BETTER"};
