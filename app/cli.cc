@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "app/cli_hosts.h"
 #include "app/cli_mirror.h"
 #include "app/cli_openvpn.h"
 #include "app/cli_probe.h"
@@ -136,6 +137,8 @@ void add_asking(CLI::App& app, Shell& shell, const std::string& name, const std:
 void add_sweep(CLI::App& app, Shell& shell) {
   const auto options = std::make_shared<SweepCommand>();
   CLI::App* command = add_command(app, shell, "sweep", "find the best settings, native and OpenVPN, by measuring");
+  command->add_option("--config", options->config_path, "measure between this site and the other one, beside their link");
+  add_run_directory(command, options->run_directory);
   command->add_option("--lab", options->lab_profile, "measure in a lab of this profile (linktune lab up --help lists them)");
   command->add_option("--line", options->lab_words, "words over the profile, for example loss=0.1%; repeatable");
   command->add_flag("--quick", options->quick, "a ranking of a handful of settings instead of a decision");
@@ -158,7 +161,9 @@ void add_sweep(CLI::App& app, Shell& shell) {
   command->add_option("--csv", options->csv_path, "also write one line a trial to this file");
   command->add_option("--html", options->html_path, "also write the report as one page that loads nothing");
   command->footer("Ctrl-C ends it cleanly and says how to go on.");
-  command->callback([&shell, options] {
+  add_sweep_agent(*command, shell);
+  command->callback([&shell, command, options] {
+    if (!command->get_subcommands().empty()) return;
     shell.command = [options](Log&) -> Result<Outcome> {
       const Interrupt interrupt;
       return run_sweep_command(*options, interrupt.token());
@@ -359,6 +364,7 @@ int run_cli(int argc, char** argv) {
   add_probe(app, shell);
   add_sweep(app, shell);
   add_sweep_results(app, shell);
+  add_apply(app, shell);
   add_openvpn(app, shell);
   add_mirror(app, shell);
   add_lab(app, shell);

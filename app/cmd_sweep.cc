@@ -4,6 +4,7 @@
 
 #include "app/cmd_openvpn.h"
 #include "app/lab_bench.h"
+#include "app/link_bench.h"
 #include "app/progress.h"
 #include "base/fd.h"
 #include "base/format.h"
@@ -59,6 +60,18 @@ Outcome outcome_of(const tuner::Report& report) {
 
 Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line, const tuner::SweepOptions& options) {
   LT_TRY(const auto bench, LabBench::create(sandbox, line, needs_openvpn(options.arms)));
+  TerminalProgress progress;
+  LT_TRY(auto result, tuner::run_sweep(*bench, options, progress));
+  return tuner::make_report(std::move(result));
+}
+
+Result<tuner::Report> sweep_link(const std::string& config_path, const std::string& run_directory, const tuner::SweepOptions& options) {
+  const auto planned = options.question ? options.question->budget : options.budget.value_or(static_cast<Milliseconds::rep>(options.blocks * options.arms.size()) *
+                                               (options.plan.measuring_time() + tuner::start_time_guess));
+  LT_TRY(const auto bench, LinkBench::create({.config_path = config_path,
+                                              .run_directory = run_directory,
+                                              .planned = std::chrono::ceil<Seconds>(planned),
+                                              .with_openvpn = needs_openvpn(options.arms)}));
   TerminalProgress progress;
   LT_TRY(auto result, tuner::run_sweep(*bench, options, progress));
   return tuner::make_report(std::move(result));
@@ -159,9 +172,8 @@ bool has_carrier(const std::vector<tuner::Arm>& arms, tuner::ArmCarrier carrier)
 }
 
 Result<Job> new_job(const SweepCommand& command) {
-  if (command.lab_profile.empty()) {
-    return fail(Errc::unsupported,
-                "a sweep between two machines is not built yet; measure in a lab: linktune sweep --lab wan");
+  if (command.lab_profile.empty() == command.config_path.empty()) {
+    return fail(Errc::invalid, "say where to measure: --config FILE for the link of that site, or --lab wan for a lab");
   }
   Job job{{}, command.lab_profile, command.lab_words};
   LT_TRY(job.options.arms, arms_of(command));
@@ -182,9 +194,11 @@ Result<Job> resumed_job(const SweepCommand& command) {
   LT_TRY(const auto contents, tuner::read_journal(command.resume));
   const auto& facts = contents.header.facts;
   const auto line = std::find_if(facts.begin(), facts.end(), [](const tuner::Fact& fact) { return fact.name == line_fact; });
-  if (line == facts.end()) return fail(Errc::invalid, command.resume + " was not measured in a lab");
   Job job;
-  for (const std::string_view word : split(line->value, ' ')) {
+  if (line == facts.end() && command.config_path.empty()) {
+    return fail(Errc::invalid, command.resume + " was measured between two sites: name this site's config with --config");
+  }
+  for (const std::string_view word : split(line == facts.end() ? std::string_view() : std::string_view(line->value), ' ')) {
     (job.profile.empty() ? job.profile : job.words.emplace_back()) = word;
   }
   job.options.arms = contents.header.arms;
@@ -206,6 +220,13 @@ Result<Job> resumed_job(const SweepCommand& command) {
   return job;
 }
 
+Result<tuner::Report> measured(const SweepCommand& command, const Job& job) {
+  if (!command.config_path.empty()) return sweep_link(command.config_path, command.run_directory, job.options);
+  LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "sweep", .profile = job.profile,
+                                                  .settings = job.words, .seed = job.options.seed}));
+  return sweep_lab(sandbox, job.line(), job.options);
+}
+
 }  // namespace
 
 Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop) {
@@ -215,9 +236,7 @@ Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_t
     job.options.budget = budget;
   }
   job.options.stop = stop;
-  LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "sweep", .profile = job.profile,
-                                                  .settings = job.words, .seed = job.options.seed}));
-  LT_TRY(const auto report, sweep_lab(sandbox, job.line(), job.options));
+  LT_TRY(const auto report, measured(command, job));
   if (report.result.is_stopped) {
     return fail(Errc::interrupted, "interrupted; nothing is left behind. Go on with: " + report.result.how_to_resume());
   }

@@ -14,6 +14,8 @@
 namespace lt::app {
 
 struct SweepCommand {
+  std::string config_path;             // measure between this site and the other one of its link; or
+  std::string run_directory;           // with it: where control sockets are
   std::string lab_profile;             // measure in a lab of this profile
   std::vector<std::string> lab_words;  // over the profile's: {"loss=0.1%"}
   bool quick{false};                   // one stage, few arms, no decision
@@ -42,6 +44,10 @@ struct SweepCommand {
 
 /// The sweep itself, in a lab that stands already. Progress goes to standard error.
 [[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line,
+                                               const tuner::SweepOptions& options);
+
+/// The sweep itself, between two sites. @error as LinkBench::create
+[[nodiscard]] Result<tuner::Report> sweep_link(const std::string& config_path, const std::string& run_directory,
                                                const tuner::SweepOptions& options);
 
 /// Reports a journal again, without running anything; `html_path`: also as a page, unless empty.

@@ -9,6 +9,7 @@
 #include "app/control.h"
 #include "app/daemon.h"
 #include "app/link_json.h"
+#include "app/sweep_agent.h"
 #include "base/text.h"
 #include "configs/knob.h"
 #include "configs/toml_reader.h"
@@ -76,10 +77,12 @@ Status run_up(const UpOptions& options, Log& log) {
 
 Result<Outcome> run_status(const AskOptions& options) {
   LT_TRY(const std::string path, find_control_path(options));
-  LT_TRY(const Json status, ask_daemon(path, "status"));
+  LT_TRY(Json status, ask_daemon(path, "status"));
   if (!status.contains("state")) return fail(Errc::protocol, "the link is still starting");
   const bool is_up = status["state"] == "up";
-  return Outcome{status, status_text(status), is_up ? exit_done : exit_failed};
+  const auto sweep = running_sweep(options.run_directory, fs::path(path).stem().string());
+  status["sweep"] = sweep ? *sweep : Json();
+  return Outcome{status, status_text(status) + (sweep ? running_sweep_text(*sweep) : ""), is_up ? exit_done : exit_failed};
 }
 
 Result<Outcome> run_down(const AskOptions& options) {

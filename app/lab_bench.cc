@@ -4,29 +4,11 @@
 
 #include "app/cipher_speed.h"
 #include "app/cmd_openvpn.h"
-#include "configs/knob.h"
 #include "lab/netns.h"
 #include "tuner/line_survey.h"
 #include "tuner/probe_host.h"
 
 namespace lt::app {
-
-namespace {
-
-template <class Knobs>
-Result<Knobs> knobs_of(const tuner::Arm& arm) {
-  Knobs knobs{};
-  for (const tuner::Setting& setting : arm.settings) {
-    LT_CHECK(configs::set_knob(knobs, setting.name, setting.value));
-  }
-  LT_CHECK(configs::validate(knobs));
-  return knobs;
-}
-
-}  // namespace
-
-Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::NativeKnobs>(arm); }
-Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm) { return knobs_of<configs::OpenVpnKnobs>(arm); }
 
 Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, const std::string& line, bool with_openvpn) {
   LT_TRY(auto folder, ScratchFolder::create("sweep"));

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "app/arm_knobs.h"
 #include "app/native_pair.h"
 #include "app/openvpn_pair.h"
 #include "app/scratch_folder.h"
@@ -15,10 +16,6 @@
 #include "tuner/gate_walk.h"
 
 namespace lt::app {
-
-/// The knobs of a native or OpenVPN arm. @error invalid: names the knob
-[[nodiscard]] Result<configs::NativeKnobs> native_knobs_of(const tuner::Arm& arm);
-[[nodiscard]] Result<configs::OpenVpnKnobs> openvpn_knobs_of(const tuner::Arm& arm);
 
 /// The fact of a journal that names the lab's line.
 inline constexpr std::string_view line_fact = "lab";

@@ -68,6 +68,8 @@ class Child {
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds deadline);
   /// SIGTERM, then SIGKILL after `patience`. @return the exit code
   int end(std::chrono::milliseconds patience);
+  /// Lets it live on by itself: for what has to outlive this program. @return its process id
+  pid_t release() { return std::exchange(pid_, -1); }
 
  private:
   explicit Child(pid_t pid) : pid_(pid) {}

@@ -70,6 +70,7 @@ class FaultFinder {
     check_networks();
     check_overlaps();
     check_knobs();
+    check_sweep();
     return std::move(faults_);
   }
 
@@ -166,16 +167,22 @@ class FaultFinder {
     }
   }
 
-  void check_device() {
-    const std::string& device = config_.device;
-    const bool plain = std::all_of(device.begin(), device.end(), [](char c) {
+  static bool is_plain(const std::string& device) {
+    return std::all_of(device.begin(), device.end(), [](char c) {
       return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
     });
+  }
+  static bool is_device_name(const std::string& device) {
+    return !device.empty() && device.size() <= device_length_max && is_plain(device) && device != "." && device != ".." &&
+           device != "lo" && device != "all" && device != "default";
+  }
+
+  void check_device() {
+    const std::string& device = config_.device;
     if (device.empty() || device.size() > device_length_max) {
       add("link.device",
           quoted(device) + " cannot name a device; write 1 to 15 characters, such as \"lt0\"");
-    } else if (!plain || device == "." || device == ".." || device == "lo" || device == "all" ||
-               device == "default") {
+    } else if (!is_device_name(device)) {
       add("link.device",
           quoted(device) +
               " cannot name a device; write letters, digits, dashes and dots, such as \"lt0\"");
@@ -305,6 +312,33 @@ class FaultFinder {
     }
   }
 
+  // --- trials ---
+
+  void check_sweep() {
+    const SweepConfig& sweep = config_.sweep;
+    for (const auto& [key, port] : {std::pair{"sweep.port", sweep.port}, std::pair{"sweep.trial_port", sweep.trial_port}}) {
+      if (port == 0) add(key, "port 0 is not a port; write 1 to 65535");
+    }
+    if (config_.listen && config_.listen->port == sweep.trial_port) {
+      add("sweep.trial_port", "the link itself listens on port " + std::to_string(sweep.trial_port) +
+                                  "; write another one for trials, such as 5298");
+    }
+    if (sweep.port == sweep.trial_port) {
+      add("sweep.trial_port", "agent and trials share port " + std::to_string(sweep.port) + "; write two ports, such as 5297 and 5298");
+    }
+    if (!is_device_name(sweep.device) || sweep.device == config_.device) {
+      add("sweep.device", quoted(sweep.device) +
+                              " cannot name the device of trials; write 1 to 15 letters and digits, unlike link.device, such as \"lttrial\"");
+    }
+    if (!sweep.address) return;
+    if (sweep.address->address.family != Family::v4 || sweep.address->length > 30) {
+      add("sweep.address", sweep.address->text() + " is no IPv4 address with room for the other site; write 10.78.0.1/24");
+      return;
+    }
+    check_tunnel_address("sweep.address", *sweep.address);
+    if (const auto address = trial_address(config_); !address) add("sweep.address", address.error().what);
+  }
+
   const LinkConfig& config_;
   std::vector<Fault> faults_;
 };
@@ -327,6 +361,30 @@ Status validate(const LinkConfig& config) {
     lines.push_back(fault.key + ": " + fault.what);
   if (lines.empty()) return {};
   return fail(Errc::invalid, join(lines, "\n"));
+}
+
+std::optional<IpAddress> peer_address(const std::vector<Prefix>& tunnel_addresses) {
+  for (const Prefix& own : tunnel_addresses) {
+    const unsigned bits = own.address.bit_length();
+    if (own.length + 2 < bits || own.length == bits) continue;
+    // Networks of four hold two hosts, 1 and 2; networks of two hold 0 and 1.
+    IpAddress other = own.address;
+    other.bytes[bits / 8 - 1] ^= own.length + 2 == bits ? Byte{3} : Byte{1};
+    return other;
+  }
+  return std::nullopt;
+}
+
+Result<Prefix> trial_address(const LinkConfig& config) {
+  const Prefix own = config.sweep.address.value_or(*Prefix::parse(config.listen ? "10.78.0.1/24" : "10.78.0.2/24"));
+  for (const auto& list : {config.tunnel_addresses, config.local_prefixes, config.peer_prefixes}) {
+    for (const Prefix& taken : list) {
+      if (!taken.network().overlaps(own.network())) continue;
+      return fail(Errc::invalid, own.text() + ", the address of trials, lies in " + taken.network().text() +
+                                     "; write address = \"ADDRESS/24\" of a free network below [sweep], at both sites");
+    }
+  }
+  return own;
 }
 
 Result<std::array<Byte, 32>> parse_public_key(std::string_view text) {

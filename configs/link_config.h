@@ -36,6 +36,18 @@ struct NativeKnobs {
   friend bool operator==(const NativeKnobs&, const NativeKnobs&) = default;
 };
 
+/// What a site lets the other one try on it, and where (docs/OPERATING.md, "A sweep between two sites").
+struct SweepConfig {
+  bool allow{false};              // the other site may run trials and apply their result here
+  std::uint16_t port{5297};       // TCP, of the sweep agent: inside the tunnel only
+  std::uint16_t trial_port{5298}; // TCP and UDP, of trials, outside of it: at the site that listens
+  std::string device{"lttrial"};  // of a link under trial
+  std::optional<Prefix> address{};          // own one in it; none: see trial_address()
+  std::optional<IpAddress> peer_address{};  // of the other site in the tunnel; none: peer_address()
+
+  friend bool operator==(const SweepConfig&, const SweepConfig&) = default;
+};
+
 struct LinkConfig {
   std::string site;                        // "office", "offsite": for people and file names
   std::string key_path;                    // own private key, mode 0600
@@ -54,6 +66,7 @@ struct LinkConfig {
   std::vector<Prefix> peer_prefixes;     // networks behind the other site: routed into the tunnel
 
   NativeKnobs knobs;
+  SweepConfig sweep{};
 
   friend bool operator==(const LinkConfig&, const LinkConfig&) = default;
 };
@@ -70,6 +83,12 @@ struct Fault {
 
 /// @error invalid: every fault, one a line
 [[nodiscard]] Status validate(const LinkConfig& config);
+
+/// The other host of a tunnel network of two or four addresses; nothing: it does not follow.
+[[nodiscard]] std::optional<IpAddress> peer_address(const std::vector<Prefix>& tunnel_addresses);
+/// This site's address in a link under trial: 10.78.0.1/24 where it listens, .2 where it connects, unless
+/// the config says otherwise. @error invalid: it lies in a network of the site, or of the other one
+[[nodiscard]] Result<Prefix> trial_address(const LinkConfig& config);
 
 /// A public key as people pass it on: "ltpub-" and 44 characters of base64. @error invalid: says
 /// what is wrong

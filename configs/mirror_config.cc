@@ -532,14 +532,7 @@ Result<MirrorConfig> parse_mirror_config(std::string_view text, const std::strin
 Result<IpAddress> mirror_peer_address(const MirrorConfig& mirror,
                                       const std::vector<Prefix>& tunnel_addresses) {
   if (mirror.peer_address) return *mirror.peer_address;
-  for (const Prefix& own : tunnel_addresses) {
-    const unsigned bits = own.address.bit_length();
-    if (own.length + 2 < bits || own.length == bits) continue;
-    // Networks of four hold two hosts, 1 and 2; networks of two hold 0 and 1.
-    IpAddress other = own.address;
-    other.bytes[bits / 8 - 1] ^= own.length + 2 == bits ? Byte{3} : Byte{1};
-    return other;
-  }
+  if (const auto other = peer_address(tunnel_addresses)) return *other;
   return fail(Errc::invalid,
               "the peer's tunnel address does not follow from tunnel.addresses; write "
               "peer_address = \"ADDRESS\" below [mirror]");

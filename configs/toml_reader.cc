@@ -31,6 +31,7 @@ std::vector<Section> schema() {
                                 {"link", {"listen", "connect", "device"}},
                                 {"tunnel", {"addresses"}},
                                 {"networks", {"local", "peer"}},
+                                {"sweep", {"allow", "port", "trial_port", "device", "address", "peer_address"}},
                                 {"native", {}}};
   for (const Knob& knob : knobs(Carrier::native))
     sections.back().keys.emplace_back(knob.key());
@@ -277,6 +278,37 @@ class ConfigReader {
     config_.peer_prefixes = prefixes_at("networks", "peer");
     for (const Knob& knob : knobs(Carrier::native))
       read_knob(knob);
+    read_sweep();
+  }
+
+  void read_sweep() {
+    SweepConfig& sweep = config_.sweep;
+    if (const toml::node* node = find("sweep", "allow")) {
+      if (const auto* allow = node->as_boolean()) sweep.allow = allow->get();
+      else add("sweep.allow", position_of(node->source()), "`allow` takes no such value; write true or false, without quotes");
+    }
+    if (const auto port = port_at("port")) sweep.port = *port;
+    if (const auto port = port_at("trial_port")) sweep.trial_port = *port;
+    if (const auto device = text_at("sweep", "device")) sweep.device = *device;
+    if (const auto text = text_at("sweep", "address")) {
+      sweep.address = Prefix::parse(*text);
+      if (!sweep.address) add("sweep.address", positions_["sweep.address"], prefix_fault(*text));
+    }
+    if (const auto text = text_at("sweep", "peer_address")) {
+      sweep.peer_address = IpAddress::parse(*text);
+      if (!sweep.peer_address) {
+        add("sweep.peer_address", positions_["sweep.peer_address"], quoted(*text) + " is not an address; write the other site's in the tunnel, such as \"10.77.0.2\"");
+      }
+    }
+  }
+
+  std::optional<std::uint16_t> port_at(std::string_view key) {
+    const toml::node* node = find("sweep", key);
+    if (node == nullptr) return std::nullopt;
+    const auto* number = node->as_integer();
+    if (number != nullptr && number->get() >= 1 && number->get() <= 65535) return static_cast<std::uint16_t>(number->get());
+    add(joined("sweep", key), position_of(node->source()), quoted(key) + " takes a port; write a number from 1 to 65535, without quotes");
+    return std::nullopt;
   }
 
   void read_knob(const Knob& knob) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "configs/knob.h"
+#include "configs/toml_scan.h"
 
 namespace lt::configs {
 
@@ -119,7 +120,31 @@ void write_knobs(Page& page, const NativeKnobs& values) {
   }
 }
 
+// Only what somebody has set: a site without trials does not have to hear of them.
+void write_sweep(Page& page, const SweepConfig& sweep) {
+  if (sweep == SweepConfig{}) return;
+  page.section("sweep");
+  page.line("allow", sweep.allow ? "true" : "false", "Whether the other site may run trials here, and apply what they find.");
+  page.line("port", std::to_string(sweep.port), "TCP, of `linktune sweep agent`, inside the tunnel only.");
+  page.line("trial_port", std::to_string(sweep.trial_port), "TCP and UDP, of trials; open it at the site that listens.");
+  page.line("device", quoted(sweep.device), "The device of a link under trial.");
+  if (sweep.address) page.line("address", quoted(sweep.address->text()), "This site's own address in a link under trial.");
+  if (sweep.peer_address) page.line("peer_address", quoted(sweep.peer_address->text()), "The other site's address in the tunnel.");
+}
+
 }  // namespace
+
+std::string with_knobs(std::string_view text, const NativeKnobs& knobs) {
+  const std::string others = without_sections(text, "native");
+  std::string kept;
+  for (const std::string_view line : split(others, '\n')) {
+    const bool is_second_blank = trim(line).empty() && (kept.empty() || kept.ends_with("\n\n"));
+    if (!is_second_blank) kept += std::string(line) + "\n";
+  }
+  Page page;
+  write_knobs(page, knobs);
+  return std::string(trim(kept)) + "\n" + page.take();
+}
 
 std::string write_link_config(const LinkConfig& config) {
   Page page;
@@ -136,6 +161,7 @@ std::string write_link_config(const LinkConfig& config) {
   page.line("peer", list(config.peer_prefixes),
             "Networks behind the other site; routed into the tunnel while it is up.");
   write_knobs(page, config.knobs);
+  write_sweep(page, config.sweep);
   return page.take();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "configs/link_config.h"
 
@@ -14,5 +15,8 @@ namespace lt::configs {
 /// The [native] section with the knobs that differ from their defaults, to copy into a config;
 /// empty when none does.
 [[nodiscard]] std::string write_native_changes(const NativeKnobs& knobs);
+
+/// A site's config with these values below [native], and everything else as somebody wrote it.
+[[nodiscard]] std::string with_knobs(std::string_view text, const NativeKnobs& knobs);
 
 }  // namespace lt::configs

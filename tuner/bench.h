@@ -75,10 +75,11 @@ class Bench {
 
 /// The trial's tests against a running probe server, one after another, as one sample: what a
 /// bench's measure() does once its arm is up. `data` is the server's address on the path under
-/// test.
+/// test. `data_port` 0: the server picks one, TCP and UDP.
 [[nodiscard]] Result<Sample> measure_by_probe(const ProbeClientOptions& client,
                                               const IpAddress& data,
                                               const std::optional<IpAddress>& source,
-                                              const TrialPlan& plan, const std::stop_token& stop);
+                                              const TrialPlan& plan, const std::stop_token& stop,
+                                              std::uint16_t data_port = 0);
 
 }  // namespace lt::tuner

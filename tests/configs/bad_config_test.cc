@@ -34,7 +34,13 @@ const std::vector<Row>& good() {
       {"native", "notsent_lowat", "\"256KiB\""},
       {"native", "tun_queue", "128"},
       {"native", "record_size", "\"256KiB\""},
-      {"native", "io", "\"epoll\""}};
+      {"native", "io", "\"epoll\""},
+      {"sweep", "allow", "true"},
+      {"sweep", "port", "5297"},
+      {"sweep", "trial_port", "5298"},
+      {"sweep", "device", "\"lttrial\""},
+      {"sweep", "address", "\"10.78.0.1/24\""},
+      {"sweep", "peer_address", "\"10.77.0.2\""}};
   return rows;
 }
 

@@ -80,3 +80,21 @@ TEST_CASE("systemd judges the unit's exposure as 2.0 at most", "[configs][system
   REQUIRE(write_file(copy, weaker, 0600));
   CHECK(judged(copy) > 2.0);
 }
+
+TEST_CASE("the sweep agent's unit says what it counts on, and is less exposed than a plain service of root's", "[configs][systemd]") {
+  const std::string path = folder + "linktune-sweep-agent@.service";
+  const auto unit = lines_of(path);
+  for (const char* line : {"ExecStart=/usr/bin/linktune sweep agent --config /etc/linktune/%i.toml", "Restart=always", "RestartPreventExitStatus=2 3",
+                           "NoNewPrivileges=yes", "DeviceAllow=/dev/net/tun rw", "ProtectSystem=strict", "ReadWritePaths=/etc/linktune", "StateDirectory=linktune",
+                           "RuntimeDirectoryPreserve=yes", "LimitCORE=0"}) {
+    INFO(line);
+    CHECK(unit.contains(line));
+  }
+  CHECK_FALSE(unit.contains("PrivateDevices=yes"));
+  // It starts daemons that close a filter of their own by seccomp.
+  if (!find_program("systemd-analyze")) {
+    WARN("systemd-analyze is missing (apt-get install systemd): the unit's exposure was not judged");
+    return;
+  }
+  CHECK(judged(path) <= 5.5);
+}
