@@ -117,7 +117,7 @@ TEST_CASE("a sweep between two gateways measures bare line, native and OpenVPN b
 
   const std::string written = read(journal);
   std::size_t measured = 0;
-  for (const std::string_view line : split(written, '\n')) measured += line.find("\"status\":\"measured\"") != line.npos ? 1 : 0;
+  for (const std::string_view line : split(written, '\n')) measured += line.find("\"status\":\"measured\"") != line.npos ? 1U : 0U;
   INFO(written);
   CHECK(measured == 3);
   CHECK(comes_true([&] { return hosts.present() == before; }, 10s));
@@ -196,7 +196,7 @@ std::optional<long> restored_after(Hosts& hosts, Blow blow, std::chrono::millise
     hosts.office_agent = hosts.start_agent(lab::Host::office_gw);
   }
   REQUIRE(comes_true([&] { return hosts.present() == before; }, 30s));
-  return is_restored ? std::optional(static_cast<long>(took.count())) : std::nullopt;
+  return is_restored ? std::optional(took.count()) : std::nullopt;
 }
 
 }  // namespace
