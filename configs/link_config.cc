@@ -316,7 +316,7 @@ class FaultFinder {
 
   void check_sweep() {
     const SweepConfig& sweep = config_.sweep;
-    for (const auto& [key, port] : {std::pair{"sweep.port", sweep.port}, std::pair{"sweep.trial_port", sweep.trial_port}}) {
+    for (const auto& [key, port] : {std::pair{"sweep.agent_port", sweep.port}, std::pair{"sweep.trial_port", sweep.trial_port}}) {
       if (port == 0) add(key, "port 0 is not a port; write 1 to 65535");
     }
     if (config_.listen && config_.listen->port == sweep.trial_port) {

@@ -31,7 +31,7 @@ std::vector<Section> schema() {
                                 {"link", {"listen", "connect", "device"}},
                                 {"tunnel", {"addresses"}},
                                 {"networks", {"local", "peer"}},
-                                {"sweep", {"allow", "port", "trial_port", "device", "address", "peer_address"}},
+                                {"sweep", {"allow", "agent_port", "trial_port", "device", "address", "peer_address"}},
                                 {"native", {}}};
   for (const Knob& knob : knobs(Carrier::native))
     sections.back().keys.emplace_back(knob.key());
@@ -287,7 +287,7 @@ class ConfigReader {
       if (const auto* allow = node->as_boolean()) sweep.allow = allow->get();
       else add("sweep.allow", position_of(node->source()), "`allow` takes no such value; write true or false, without quotes");
     }
-    if (const auto port = port_at("port")) sweep.port = *port;
+    if (const auto port = port_at("agent_port")) sweep.port = *port;
     if (const auto port = port_at("trial_port")) sweep.trial_port = *port;
     if (const auto device = text_at("sweep", "device")) sweep.device = *device;
     if (const auto text = text_at("sweep", "address")) {

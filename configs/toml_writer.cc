@@ -125,7 +125,7 @@ void write_sweep(Page& page, const SweepConfig& sweep) {
   if (sweep == SweepConfig{}) return;
   page.section("sweep");
   page.line("allow", sweep.allow ? "true" : "false", "Whether the other site may run trials here, and apply what they find.");
-  page.line("port", std::to_string(sweep.port), "TCP, of `linktune sweep agent`, inside the tunnel only.");
+  page.line("agent_port", std::to_string(sweep.port), "TCP, of `linktune sweep agent`, inside the tunnel only.");
   page.line("trial_port", std::to_string(sweep.trial_port), "TCP and UDP, of trials; open it at the site that listens.");
   page.line("device", quoted(sweep.device), "The device of a link under trial.");
   if (sweep.address) page.line("address", quoted(sweep.address->text()), "This site's own address in a link under trial.");

@@ -39,7 +39,7 @@ TEST_CASE("wrong input gets its exit code and a sentence with the cure", "[app][
       {{"init", "--out", "x"}, 2, "--pair is required"},
       {{"init", "--pair", "--out", "/nonexistent/x/y", "--endpoint", "192.0.2.1", "--lan", "192.168.1.0/24", "--peer-lan", "192.168.2.0/24"}, 2, "endpoint"},
       {{"init", "--pair", "--out", "/nonexistent/x/y", "--endpoint", "192.0.2.1:5198", "--lan", "192.168.1.1/24", "--peer-lan", "192.168.2.0/24"}, 2, "192.168.1.0/24"},
-      {{"sweep"}, 1, "--lab"},
+      {{"sweep"}, 2, "--config"},
       {{"sweep", "--lab", "wan", "--arm", "native mtu=9"}, 2, "576"},
       {{"sweep", "--lab", "wan", "--arm", "native mut=1500"}, 2, "mtu"},
       {{"sweep", "--lab", "wan", "--arm", "wiregard"}, 2, "native"},

@@ -36,7 +36,7 @@ const std::vector<Row>& good() {
       {"native", "record_size", "\"256KiB\""},
       {"native", "io", "\"epoll\""},
       {"sweep", "allow", "true"},
-      {"sweep", "port", "5297"},
+      {"sweep", "agent_port", "5297"},
       {"sweep", "trial_port", "5298"},
       {"sweep", "device", "\"lttrial\""},
       {"sweep", "address", "\"10.78.0.1/24\""},
