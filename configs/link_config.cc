@@ -319,14 +319,15 @@ class FaultFinder {
     for (const auto& [key, port] : {std::pair{"sweep.agent_port", sweep.port}, std::pair{"sweep.trial_port", sweep.trial_port}}) {
       if (port == 0) add(key, "port 0 is not a port; write 1 to 65535");
     }
-    if (config_.listen && config_.listen->port == sweep.trial_port) {
+    // A link without trials may have their place; one that asks for a sweep itself finds it taken when it tries.
+    if (sweep.allow && config_.listen && config_.listen->port == sweep.trial_port) {
       add("sweep.trial_port", "the link itself listens on port " + std::to_string(sweep.trial_port) +
                                   "; write another one for trials, such as 5298");
     }
     if (sweep.port == sweep.trial_port) {
       add("sweep.trial_port", "agent and trials share port " + std::to_string(sweep.port) + "; write two ports, such as 5297 and 5298");
     }
-    if (!is_device_name(sweep.device) || sweep.device == config_.device) {
+    if (!is_device_name(sweep.device) || (sweep.allow && sweep.device == config_.device)) {
       add("sweep.device", quoted(sweep.device) +
                               " cannot name the device of trials; write 1 to 15 letters and digits, unlike link.device, such as \"lttrial\"");
     }

@@ -272,8 +272,8 @@ TEST_CASE("a storm of signals harms nobody, and a second request to end is obeye
   SECTION("one request ends it in good order, however often it is said") {
     const auto began = std::chrono::steady_clock::now();
     for (int i = 0; i < 100; ++i) sites.office.signal(SIGTERM);
-    CHECK(sites.office.wait(3s) == 0);
-    CHECK(std::chrono::steady_clock::now() - began < 2500ms);
+    CHECK(sites.office.wait(10s) == 0);
+    CHECK(std::chrono::steady_clock::now() - began < 5s);
     CHECK(in_office(sites, {"ip", "rule"}).find("5198") == std::string::npos);
   }
   SECTION("who asks again while it waits for a silent peer is not kept waiting") {

@@ -107,6 +107,17 @@ TEST_CASE("what is harmless is taken", "[configs][toml]") {
   CHECK(config->site == "office");
 }
 
+TEST_CASE("a link may have the place of trials that it does not allow", "[configs]") {
+  std::string text(good);
+  const auto put = [&text](std::string_view from, std::string_view to) { text.replace(text.find(from), from.size(), to); };
+  put("0.0.0.0:5198", "0.0.0.0:5298");
+  put("\"lt0\"", "\"lttrial\"");
+  CHECK(parse_link_config(text, "office.toml"));
+  const auto both = parse_link_config(text + "\n[sweep]\nallow = true\n", "office.toml");
+  REQUIRE_FALSE(both);
+  CHECK_THAT(both.error().what, Catch::Contains("the link itself listens on port 5298") && Catch::Contains("lttrial"));
+}
+
 TEST_CASE("each way to be wrong is named with its line and its cure", "[configs][toml][D-7]") {
   const Bad bad = GENERATE(values<Bad>({
       // names
