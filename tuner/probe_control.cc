@@ -17,6 +17,7 @@ using Stream = asio::generic::stream_protocol;
 
 namespace {
 
+constexpr Milliseconds last_words_patience{100};
 constexpr Milliseconds write_patience{5'000};
 constexpr Milliseconds accept_pause{
     100};  // after an accept that failed, for want of descriptors say
@@ -171,6 +172,12 @@ Status ControlLine::write(const Json& object) {
     error_code ignored;
     state_->socket.close(ignored);  // half a line may be out: this connection is of no more use
     return fail(Errc::timed_out, "the other end does not read its control line");
+  }
+  // What the other end said before it hung up, such as that it is busy, is the reason: the next read() hands it over.
+  if (*outgoing->outcome == asio::error::broken_pipe || *outgoing->outcome == asio::error::connection_reset) {
+    if (!state_->reading && !state_->read_outcome) start_reading(state_);
+    run_until(*state_->io, last_words_patience, [&] { return state_->read_outcome.has_value(); });
+    if (state_->read_outcome && !*state_->read_outcome) return {};
   }
   if (*outgoing->outcome) return fail_asio(*outgoing->outcome, "the control line broke");
   return {};

@@ -32,7 +32,7 @@ void judge(const Argv& argv) {
   expect(argv.size() > 2 && verbs.contains(argv[1]), "no verb but these in an append-only tree");
   const bool writes = argv[1] != "get" && argv[1] != "list" && argv[1] != "send";
   expect(is_below(argv.back(), "tank/backup") || (!writes && is_below(argv.back(), "tank/shared")), "what it works on is named in the config");
-  expect(argv.back().find("..") == std::string::npos || argv.back().find("/..") == std::string::npos, "no way out of the tree");
+  expect((argv.back() + "/").find("/../") == std::string::npos, "no way out of the tree");
   for (std::size_t i = 2; i < argv.size(); ++i) {
     const std::string& word = argv[i];
     const bool is_value = argv[i - 1] == "-o" || argv[i - 1] == "-x";
