@@ -69,19 +69,17 @@ Status Connection::flush(Instant now) {
   }
 }
 
-Connection::Path Connection::path() const {
+Microseconds Connection::watch_path() {
   tcp_info info{};
   socklen_t length = sizeof info;
   const bool is_known = ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
                         length >= offsetof(tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt;
-  if (!is_known) return {};
-  return {.least_round_trip = Microseconds(info.tcpi_min_rtt != ~0U ? info.tcpi_min_rtt : 0), .has_lost = info.tcpi_total_retrans > 0};
-}
-
-void Connection::look_for_losses() {
-  if (bears_losses_ || !path().has_lost) return;
-  bear_losses(socket_.get());
-  bears_losses_ = true;
+  if (!is_known) return Microseconds(0);
+  if (!bears_losses_ && info.tcpi_total_retrans > 0) {
+    bear_losses(socket_.get());
+    bears_losses_ = true;
+  }
+  return Microseconds(info.tcpi_min_rtt != ~0U ? info.tcpi_min_rtt : 0);
 }
 
 void Connection::abort() {

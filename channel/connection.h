@@ -47,14 +47,10 @@ class Connection {
   [[nodiscard]] bool is_silent(Instant now) const { return now - heard_ > silence_max; }
   [[nodiscard]] bool needs_heartbeat(Instant now) const { return now - spoken_ >= heartbeat; }
 
-  /// What the kernel knows of the path.
-  struct Path {
-    Microseconds least_round_trip{0};  // 0: none yet
-    bool has_lost{false};              // something was sent again
-  };
-  [[nodiscard]] Path path() const;
-  /// For a connection that carries much, several times a second: see bear_losses().
-  void look_for_losses();
+  /// For a connection that carries much, several times a second: one that has lost something goes on under a
+  /// congestion control that bears it (bear_losses()).
+  /// @return the least round trip that the kernel has seen on it; 0: none yet
+  [[nodiscard]] Microseconds watch_path();
 
   /// Ends it so that the peer takes it for a loss of the path, not for the end of this program.
   void abort();

@@ -107,10 +107,7 @@ struct Agent::Inner {
       const auto ack = parse_ack(frame.payload);
       if (!ack) return fail(Errc::protocol, "an acknowledgement that makes no sense");
       guest.held->peer_received = ack->received;
-      if (guest.held->flight.delivered(ack->received, now)) {
-        guest.held->flight.set_round_trip(guest.connection.path().least_round_trip);
-        guest.connection.look_for_losses();
-      }
+      if (guest.held->flight.delivered(ack->received, now)) guest.held->flight.set_round_trip(guest.connection.watch_path());
       return pipe.out.acknowledge(ack->consumed);
     }
     if (frame.type != FrameType::bye) return fail(Errc::protocol, "a frame out of its order");

@@ -186,10 +186,7 @@ class Client {
     const Status taken = ack ? pipe_.out.acknowledge(ack->consumed) : fail(Errc::protocol, "the agent sent a frame out of its order");
     if (!taken) return taken;
     peer_ = *ack;
-    if (flight_.delivered(ack->received, SteadyClock().now())) {
-      flight_.set_round_trip(connection_->path().least_round_trip);
-      connection_->look_for_losses();
-    }
+    if (flight_.delivered(ack->received, SteadyClock().now())) flight_.set_round_trip(connection_->watch_path());
     return {};
   }
 

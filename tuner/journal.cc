@@ -1,11 +1,6 @@
 #include "tuner/journal.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "base/text.h"
 #include "tuner/fields.h"
@@ -40,31 +35,6 @@ Result<UnitStatus> status_from_name(std::string_view name) {
     if (name_of(status) == name) return status;
   }
   return fail(Errc::invalid, "`status` must be measured, arm_failed or harness_failed");
-}
-
-Status write_whole(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const auto count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "cannot write the journal " + path);
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fdatasync(fd) != 0) return fail_errno(errno, "cannot write the journal " + path);
-  return {};
-}
-
-Status sync_directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.is_open() || ::fsync(fd.get()) != 0)
-    return fail_errno(errno, "cannot write " + directory);
-  return {};
-}
-
-Status lock(const Fd& fd, const std::string& path) {
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return {};
-  return fail(Errc::busy, "another sweep is writing the journal " + path);
 }
 
 Json question_to_json(const Question& question) {
@@ -424,27 +394,15 @@ Result<JournalContents> parse_journal(std::string_view text, const std::string& 
 }
 
 Result<Journal> Journal::create(const std::string& path, const SweepHeader& header) {
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600));
-  if (!fd.is_open() && errno == EEXIST) {
-    return fail(Errc::exists, "there is a journal at " + path + " already; go on with --resume " +
-                                  path + ", or name another file");
-  }
-  if (!fd.is_open()) return fail_errno(errno, "cannot make the journal " + path);
-  Journal journal(std::move(fd), path);
-  LT_CHECK(lock(journal.fd_, path));
+  LT_TRY(LineFile file, LineFile::create(path));
+  Journal journal(std::move(file));
   LT_CHECK(journal.append_line(to_json(header)));
-  LT_CHECK(sync_directory_of(path));
   return journal;
 }
 
 Result<Journal> Journal::reopen(const std::string& path, const JournalContents& contents) {
-  Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-  if (!fd.is_open()) return fail_errno(errno, "cannot open the journal " + path);
-  Journal journal(std::move(fd), path);
-  LT_CHECK(lock(journal.fd_, path));
-  if (contents.is_torn && ::ftruncate(journal.fd_.get(), static_cast<off_t>(contents.bytes)) != 0) {
-    return fail_errno(errno, "cannot cut the torn line off " + path);
-  }
+  LT_TRY(LineFile file, LineFile::reopen(path, contents.bytes));
+  Journal journal(std::move(file));
   if (contents.broken) {
     LT_CHECK(journal.append_line({{"kind", "void"},
                                   {"block", contents.broken->number},
@@ -495,8 +453,6 @@ Status Journal::append(const Unit& unit, const SweepHeader& header) {
   return append_line(to_json(unit, header));
 }
 
-Status Journal::append_line(const Json& value) {
-  return write_whole(fd_.get(), to_line(value) + "\n", path_);
-}
+Status Journal::append_line(const Json& value) { return file_.append(to_line(value)); }
 
 }  // namespace lt::tuner

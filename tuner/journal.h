@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/fd.h"
+#include "base/line_file.h"
 #include "base/result.h"
 #include "tuner/evidence.h"
 
@@ -45,7 +45,7 @@ class Journal {
   /// A new file of mode 0600. @error exists: there is a journal at `path`; it is not touched
   [[nodiscard]] static Result<Journal> create(const std::string& path, const SweepHeader& header);
   /// Goes on behind what `contents` holds: cuts a torn line off and voids broken blocks.
-  /// @error busy: another sweep is writing it
+  /// @error busy: another program is writing it
   [[nodiscard]] static Result<Journal> reopen(const std::string& path,
                                               const JournalContents& contents);
 
@@ -59,11 +59,10 @@ class Journal {
   [[nodiscard]] Status append(const Epoch& epoch);
 
  private:
-  Journal(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  explicit Journal(LineFile file) : file_(std::move(file)) {}
   [[nodiscard]] Status append_line(const Json& value);
 
-  Fd fd_;
-  std::string path_;
+  LineFile file_;
 };
 
 }  // namespace lt::tuner
