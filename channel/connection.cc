@@ -14,8 +14,10 @@ namespace lt::channel {
 
 namespace {
 
-// Never Errc::closed: that is the end of the other program, and this is the end of a path.
+// A broken pipe is a connection that was closed before it was reset: the other program has ended, and its
+// kernel answered what was still said to it. Anything else is the end of a path, and never Errc::closed.
 tl::unexpected<Error> lost(int error) {
+  if (error == EPIPE) return fail(Errc::closed, "the other end has ended");
   return lt::fail(Error{Errc::unreachable, "the connection is lost", error});
 }
 

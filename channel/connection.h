@@ -42,6 +42,7 @@ class Connection {
 
   /// For frames: goes out with flush().
   [[nodiscard]] Writer& out() { return pending_; }
+  /// @error as fill(), whichever of the two meets the end first
   [[nodiscard]] Status flush(Instant now);
 
   [[nodiscard]] bool is_silent(Instant now) const { return now - heard_ > silence_max; }

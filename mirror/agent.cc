@@ -15,8 +15,6 @@ namespace {
 
 constexpr Milliseconds poll_max{250};
 constexpr std::size_t output_queue_bytes = 512 << 10;
-// A reset can only come over a path that works: a client that still runs is back in a moment.
-constexpr Seconds reset_hold{8};
 constexpr Milliseconds counters_interval{200};
 
 struct Guest;
@@ -187,7 +185,7 @@ struct Agent::Inner {
       Status status = guest.connection.flush(now);
       if (status && guest.connection.is_silent(now)) status = fail(Errc::timed_out, "the other site is silent");
       if (status && guest.held == nullptr && now - guest.came > greeting_patience) status = fail(Errc::timed_out, "no session");
-      if (!status) leave(guest, now);
+      if (!status) part(guest, status.error(), now);
     }
     guests.remove_if([](const Guest& guest) { return guest.is_over; });
   }
@@ -203,7 +201,8 @@ struct Agent::Inner {
     sessions.remove_if([&](Held& held) { return held.guest == nullptr && (held.session.is_gone(now) || held.session.is_done()); });
   }
 
-  // A session whose program has ended is over; one whose path is lost waits.
+  // A session whose program has ended is over; one whose path is lost waits. Reading and writing both come
+  // here: who of the two meets the end first is chance.
   void part(Guest& guest, const Error& error, Instant now) {
     Held* const held = guest.held;
     if (!guest.is_proven && error.code != Errc::closed) note(AgentEvent::Kind::stranger, error.text());
@@ -211,7 +210,7 @@ struct Agent::Inner {
     if (held == nullptr) return;
     const bool is_lost = error.code != Errc::closed && error.code != Errc::protocol;
     if (!is_lost) held->session.give_up(now);
-    if (error.sys_errno == ECONNRESET) held->alone_until = now + std::min(options.session_hold, reset_hold);
+    if (error.sys_errno == ECONNRESET) held->alone_until = now + std::min<Nanoseconds>(options.session_hold, options.reset_hold);
     if (is_lost) note(AgentEvent::Kind::lost, "the path to the other site: " + error.text());
   }
 

@@ -30,6 +30,8 @@ struct AgentOptions {
   Identification identification;
   AgentServices services;
   Seconds session_hold{std::chrono::minutes(10)};
+  // A reset can only come over a path that works: a client that still runs is back in a moment.
+  Milliseconds reset_hold{8'000};
   std::size_t window_max{window_bytes_default};
 };
 

@@ -67,9 +67,10 @@ std::uint16_t free_port() {
 
 // An agent in a thread of its own, and what it says.
 struct Serving {
-  explicit Serving(AllowRules rules = {}) : port(free_port()) {
+  explicit Serving(AllowRules rules = {}, Milliseconds reset_hold = Milliseconds(8000)) : port(free_port()) {
     ::signal(SIGPIPE, SIG_IGN);
     AgentOptions options{.own = loopback, .peer = loopback, .port = port, .identification = site(2, 1)};
+    options.reset_hold = reset_hold;
     options.window_max = window;
     options.services.rules = std::move(rules);
     options.services.on_event = [this](const AgentEvent& event) {
@@ -79,6 +80,7 @@ struct Serving {
     options.services.requests["cat"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{PipelineStage{{"cat"}}, PipelineStage{{"cat"}}}; };
     options.services.requests["list"] = [](std::string_view path) -> Result<Pipeline> { return Pipeline{PipelineStage{{"ls", std::string(path)}}}; };
     options.services.requests["sleep"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{PipelineStage{{"sleep", "600"}}}; };
+    options.services.requests["flood"] = [](std::string_view) -> Result<Pipeline> { return Pipeline{PipelineStage{{"cat", "/dev/zero"}}}; };
     options.services.requests["no"] = [](std::string_view) -> Result<Pipeline> { return fail(Errc::rejected, "not today"); };
     auto agent = std::make_shared<Agent>(require(Agent::create(std::move(options))));
     thread = std::jthread([agent](std::stop_token stop) { static_cast<void>(agent->run(stop)); });
@@ -86,9 +88,11 @@ struct Serving {
   [[nodiscard]] RemoteOptions client(std::uint16_t at = 0) const {
     return {.own = loopback, .peer = loopback, .port = at == 0 ? port : at, .identification = site(1, 2), .window = window, .patience = Seconds(3)};
   }
-  [[nodiscard]] std::size_t count(AgentEvent::Kind kind) {
+  [[nodiscard]] std::size_t count(AgentEvent::Kind kind, std::string_view text = "") {
     const std::lock_guard lock(mutex);
-    return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const AgentEvent& event) { return event.kind == kind; }));
+    return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const AgentEvent& event) {
+      return event.kind == kind && event.text.find(text) != std::string::npos;
+    }));
   }
 
   std::uint16_t port;
@@ -97,10 +101,12 @@ struct Serving {
   std::jthread thread;
 };
 
-// A path that breaks after a seeded number of bytes, `breaks` times, as a lost path does: by a reset.
+// A path that breaks after a seeded number of bytes, `breaks` times: as a lost path does, by a reset, or as
+// a killed program does, which closes and leaves the reset to its kernel.
 class BreakingPath {
  public:
-  BreakingPath(std::uint16_t to, unsigned breaks, std::uint64_t seed) : to_(to), breaks_left_(breaks), random_(seed), listener_(listener_on(port)) {
+  enum class As { lost_path, killed_program };
+  BreakingPath(std::uint16_t to, unsigned breaks, std::uint64_t seed, As as = As::lost_path) : as_(as), to_(to), breaks_left_(breaks), random_(seed), listener_(listener_on(port)) {
     thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
   std::uint16_t port{0};
@@ -140,6 +146,7 @@ class BreakingPath {
       }
       if (left > 0) continue;
       const linger at_once{.l_onoff = 1, .l_linger = 0};
+      if (as_ == As::killed_program) ::shutdown(agent.get(), SHUT_WR);
       ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
       ::setsockopt(agent.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
       --breaks_left_;
@@ -148,6 +155,7 @@ class BreakingPath {
     }
   }
 
+  As as_;
   std::uint16_t to_;
   unsigned breaks_left_;
   std::mt19937_64 random_;
@@ -286,6 +294,22 @@ TEST_CASE("a client that is interrupted leaves no child behind", "[mirror][agent
   stop.request_stop();
   asking.join();
   CHECK(comes_true([&] { return agent.count(AgentEvent::Kind::lost) == 1; }));
+}
+
+TEST_CASE("a client that dies in the middle of what the agent says leaves no child behind", "[mirror][agent]") {
+  const auto as = GENERATE(BreakingPath::As::lost_path, BreakingPath::As::killed_program);
+  INFO((as == BreakingPath::As::lost_path ? "reset" : "closed, then reset"));
+  Serving agent({}, 50ms);
+  // Whether the agent's reading or its writing meets the end is chance: often enough to have met both.
+  constexpr std::size_t clients = 12;
+  for (std::size_t i = 0; i < clients; ++i) {
+    BreakingPath path(agent.port, 1, i + 1, as);
+    auto options = agent.client(path.port);
+    options.hold = Seconds(0);
+    CHECK_FALSE(ask_remote(options, RemoteRequest::typed("flood", ""), "", 1 << 30, {}));
+  }
+  CHECK(agent.count(AgentEvent::Kind::started) == clients);
+  CHECK(comes_true([&] { return agent.count(AgentEvent::Kind::lost, "what it ran is ended") == clients; }));
 }
 
 TEST_CASE("where no agent answers, the sentence names the cure", "[mirror][agent]") {
