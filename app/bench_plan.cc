@@ -41,7 +41,8 @@ std::string BenchScene::text() const {
   std::string where = path == BenchPath::lans ? "LAN to LAN" : "gateway to gateway";
   where += line.is_raw() ? ", raw" : format(", {} Mbit/s {} ms {} % loss", line.rate_mbit, line.round_trip_ms, line.loss_percent);
   if (load == BenchLoad::packets) return where + ", 64-byte UDP";
-  return where + format(", {} {}, {}, {} inside", flows, flows == 1 ? "flow" : "flows", both_ways ? "both ways" : "one way", inner);
+  return where + format(", {} {}, {}, {} inside", flows, flows == 1 ? "flow" : "flows", both_ways ? "both ways" : "one way", inner) +
+         (round_trips ? ", round trips" : "");
 }
 
 double seconds_of(const BenchBlock& block) {

@@ -69,6 +69,7 @@ struct BenchScene {
   unsigned omit_seconds{1};    // left out before: slow start, queues that fill
 
   /// "LAN to LAN, 500 Mbit/s 20 ms 0.1 % loss, 1 flow, one way, cubic inside": names the scene; times are not part of it.
+  /// What is watched beside the load is: it is a load too.
   [[nodiscard]] std::string text() const;
 };
 

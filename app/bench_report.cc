@@ -1,6 +1,7 @@
 #include "app/bench_report.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -132,7 +133,7 @@ std::optional<PairedRatio> ratio_of(const RowFigures& a, const RowFigures& b, Sa
     ratios.push_back(*value / other->second);
   }
   if (ratios.empty()) return std::nullopt;
-  return PairedRatio{tuner::median(ratios), tuner::paired_ratio_interval(ours, theirs, 0.95), ratios.size()};
+  return PairedRatio{ratios, tuner::median(ratios), tuner::paired_ratio_interval(ours, theirs, 0.95), ratios.size()};
 }
 
 std::string_view name_of(Standing standing) {
@@ -153,6 +154,8 @@ BenchReport make_bench_report(const std::vector<BenchJournalContents>& journals)
     report.units_cut += journal.units_cut;
     for (BenchUnit unit : journal.units) {
       unit.block += blocks;
+      report.first_unix_s = report.first_unix_s == 0 ? unit.unix_s : std::min(report.first_unix_s, unit.unix_s);
+      report.last_unix_s = std::max(report.last_unix_s, unit.unix_s);
       put(row_of(scene_of(report.scenes, unit.scene), unit.row), unit);
     }
     blocks += journal.blocks;
@@ -278,6 +281,19 @@ std::string facts_line(const Json& facts) {
   return line;
 }
 
+// "2026-11-23", in UTC.
+std::string day_of(std::uint64_t unix_s) {
+  const std::chrono::sys_seconds moment{std::chrono::seconds(unix_s)};
+  const std::chrono::year_month_day day{std::chrono::floor<std::chrono::days>(moment)};
+  return format("{:04}-{:02}-{:02}", static_cast<int>(day.year()), static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+}
+
+std::string when(const BenchReport& report) {
+  const std::string first = day_of(report.first_unix_s);
+  const std::string last = day_of(report.last_unix_s);
+  return format("{} starts, {}", report.units, first == last ? first : first + " to " + last);
+}
+
 std::vector<std::string> absences(const BenchReport& report) {
   std::set<std::string> said;
   for (const SceneFigures& scene : report.scenes) {
@@ -307,6 +323,7 @@ std::string verdict_text_of(const BenchReport& report) {
 std::string text_of(const BenchReport& report) {
   std::string text;
   for (const Json& facts : report.facts) text += facts_line(facts) + "\n";
+  text += when(report) + "\n";
   for (const SceneFigures& scene : report.scenes) text += "\n" + scene.scene.text() + "\n" + table_of(scene).text();
   text += "\n" + verdict_text_of(report) + "\n" + std::string(legend);
   for (const std::string& absence : absences(report)) text += "absent: " + absence + "\n";
@@ -318,6 +335,7 @@ std::string markdown_of(const BenchReport& report) {
   std::string text = verdict_table(report).markdown() + "\n";
   std::set<std::string> machines;
   for (const Json& facts : report.facts) machines.insert(facts_line(facts));
+  text += "In brackets: of how many starts, or blocks of them, and from where to where they went. " + when(report) + ".\n";
   for (const std::string& machine : machines) text += "Measured with: " + machine + ".\n";
   for (const SceneFigures& scene : report.scenes) text += "\n**" + scene.scene.text() + "**\n\n" + table_of(scene).markdown();
   text += "\n" + std::string(legend);

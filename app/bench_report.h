@@ -37,6 +37,7 @@ struct SceneFigures {
 
 /// a against b, from the blocks that measured both.
 struct PairedRatio {
+  std::vector<double> values;  // one of each block
   double median{0};
   std::optional<tuner::Interval> interval;  // 95 %, by paired log differences
   std::size_t blocks{0};
@@ -62,6 +63,8 @@ struct BenchReport {
   std::vector<std::string> doubts;
   std::uint64_t units{0};
   std::uint64_t units_cut{0};
+  std::uint64_t first_unix_s{0};  // when the first and the last start began
+  std::uint64_t last_unix_s{0};
 };
 
 /// Several journals make one report; their blocks stay apart.

@@ -105,8 +105,8 @@ BenchSuite small_packets() {
 }
 
 BenchSuite memory() {
-  return {"memory", "S11: resident memory of the daemons, up to 16 lanes, 16 flows", 3,
-          {{{.flows = 16}, {openvpn_defaults(), openvpn_udp(), wireguard(), linktune(), linktune(row_linktune_lanes, {{"lanes", "15"}})}}}};
+  const Rows rows{openvpn_defaults(), openvpn_udp(), wireguard(), linktune(), linktune(row_linktune_lanes, {{"lanes", "15"}})};
+  return {"memory", "S11: resident memory of the daemons, up to 16 lanes, 16 flows", 3, {{{.flows = 16, .both_ways = true}, rows}, {{.flows = 16}, rows}}};
 }
 
 BenchSuite io() {

@@ -14,16 +14,31 @@ using Scenes = std::vector<SceneFigures>;
 // S8 speaks of this many fresh starts.
 constexpr std::size_t restarts_min = 20;
 
-// Collects the parts of one verdict. All must be measured for it to be reached; one that is missed suffices to miss it.
+// What repeated starts (or blocks of them) showed, in no order. None: not measured.
+using Figures = std::vector<double>;
+
+// Collects the parts of one verdict: of each the median, and from where to where it went. All must be measured for it to be
+// reached; one that is missed suffices to miss it.
 class Parts {
  public:
-  void at_least(const std::string& what, std::optional<double> value, double target, std::string_view unit) {
-    add(what, value, value && *value >= target, unit);
+  void at_least(const std::string& what, const Figures& figures, double target, std::string_view unit) {
+    if (figures.empty()) return lacks(what);
+    const double value = tuner::median(figures);
+    add(what + text_of(figures, value, unit), value >= target);
   }
-  void at_most(const std::string& what, std::optional<double> value, double target, std::string_view unit) {
-    add(what, value, value && *value <= target, unit);
+  void at_most(const std::string& what, const Figures& figures, double target, std::string_view unit) {
+    if (figures.empty()) return lacks(what);
+    const double value = tuner::median(figures);
+    add(what + text_of(figures, value, unit), value <= target);
   }
-  void lacks(const std::string& what) { add(what, std::nullopt, false, ""); }
+  /// A figure that is one of all starts together.
+  void at_most_of(const std::string& what, double value, double target, std::string_view unit) {
+    add(what + " " + number(value) + std::string(unit), value <= target);
+  }
+  void lacks(const std::string& what) {
+    words_.push_back(what + " not measured");
+    lacking_ = true;
+  }
 
   [[nodiscard]] BenchVerdict verdict(std::string id, std::string what, std::string target) const {
     const Standing standing = missed_ ? Standing::missed : lacking_ ? Standing::unmeasured : Standing::reached;
@@ -31,9 +46,14 @@ class Parts {
   }
 
  private:
-  void add(const std::string& what, std::optional<double> value, bool holds, std::string_view unit) {
-    words_.push_back(what + (value ? format(" {:.{}f}{}", *value, *value < 20 ? 2 : 1, unit) : " not measured"));
-    (value ? missed_ : lacking_) |= !holds;
+  static std::string number(double value) { return format("{:.{}f}", value, value < 20 ? 2 : 1); }
+  static std::string text_of(const Figures& figures, double value, std::string_view unit) {
+    const auto [low, high] = std::minmax_element(figures.begin(), figures.end());
+    return format(" {}{} ({}: {} to {})", number(value), unit, figures.size(), number(*low), number(*high));
+  }
+  void add(std::string words, bool holds) {
+    words_.push_back(std::move(words));
+    missed_ |= !holds;
   }
 
   std::vector<std::string> words_;
@@ -53,22 +73,22 @@ bool is_single(const BenchScene& scene) {
 }
 
 const SceneFigures* raw_scene(const Scenes& scenes, BenchPath path) {
-  return find_scene(scenes, [&](const BenchScene& scene) { return is_single(scene) && scene.line.is_raw() && scene.path == path; });
+  return find_scene(scenes, [&](const BenchScene& scene) { return is_single(scene) && !scene.round_trips && scene.line.is_raw() && scene.path == path; });
 }
 
-const SceneFigures* wan_scene(const Scenes& scenes, unsigned round_trip_ms, double loss_percent) {
+const SceneFigures* wan_scene(const Scenes& scenes, unsigned round_trip_ms, double loss_percent, bool round_trips = false) {
   return find_scene(scenes, [&](const BenchScene& scene) {
-    return is_single(scene) && scene.path == BenchPath::lans && scene.line.rate_mbit == 500 && scene.line.round_trip_ms == round_trip_ms &&
+    return is_single(scene) && scene.round_trips == round_trips && scene.path == BenchPath::lans && scene.line.rate_mbit == 500 && scene.line.round_trip_ms == round_trip_ms &&
            scene.line.loss_percent == loss_percent;
   });
 }
 
-std::optional<double> ratio(const SceneFigures* scene, std::string_view ours, std::string_view theirs, SampleNumber number = &BenchSample::mbps) {
-  if (scene == nullptr) return std::nullopt;
+Figures ratio(const SceneFigures* scene, std::string_view ours, std::string_view theirs, SampleNumber number = &BenchSample::mbps) {
+  if (scene == nullptr) return {};
   const RowFigures* const a = scene->find(ours);
   const RowFigures* const b = scene->find(theirs);
   const auto paired = a && b ? ratio_of(*a, *b, number) : std::nullopt;
-  return paired ? std::optional(paired->median) : std::nullopt;
+  return paired ? paired->values : Figures{};
 }
 
 BenchVerdict judge_s1(const Scenes& scenes) {
@@ -84,7 +104,7 @@ BenchVerdict judge_s2(const Scenes& scenes) {
   const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
   Parts parts;
   parts.at_least("speed", ratio(scene, row_linktune, row_wireguard), 6, "x");
-  parts.at_most("CPU", ours ? ours->median(&BenchSample::cpu_s_per_gb) : std::nullopt, 1.0, " s/GB");
+  parts.at_most("CPU", ours ? ours->values(&BenchSample::cpu_s_per_gb) : Figures{}, 1.0, " s/GB");
   return parts.verdict("S2", "the same against wireguard-go, and CPU of the whole machine", ">= 6x, <= 1.0 s/GB");
 }
 
@@ -138,9 +158,9 @@ BenchVerdict judge_s6(const Scenes& scenes) {
 }
 
 BenchVerdict judge_s7(const Scenes& scenes) {
-  const SceneFigures* const scene = wan_scene(scenes, 20, 0);
+  const SceneFigures* const scene = wan_scene(scenes, 20, 0, true);
   const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
-  std::vector<double> added;
+  Figures added;
   if (ours) {
     for (const BenchUnit& unit : ours->units) {
       const auto& idle = unit.sample->ping_idle;
@@ -149,19 +169,19 @@ BenchVerdict judge_s7(const Scenes& scenes) {
     }
   }
   Parts parts;
-  parts.at_most("p99 above the idle median by", added.empty() ? std::nullopt : std::optional(tuner::median(added)), 5, " ms");
+  parts.at_most("p99 above the idle median by", added, 5, " ms");
   return parts.verdict("S7", "ping while bulk fills 500 Mbit/s, 20 ms", "<= idle + 5 ms");
 }
 
 BenchVerdict judge_s8(const Scenes& scenes) {
   const SceneFigures* const scene = raw_scene(scenes, BenchPath::lans);
   const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
-  const auto rates = ours ? ours->values(&BenchSample::mbps) : std::vector<double>{};
+  const auto rates = ours ? ours->values(&BenchSample::mbps) : Figures{};
   Parts parts;
   if (rates.size() < restarts_min) {
     parts.lacks(format("{} of {} starts:", rates.size(), restarts_min));
   } else {
-    parts.at_most(format("{} starts:", rates.size()), 100 * tuner::relative_spread(rates), 5, " %");
+    parts.at_most_of(format("{} starts:", rates.size()), 100 * tuner::relative_spread(rates), 5, " %");
   }
   return parts.verdict("S8", "spread of 20 restarts, (p95 - p5) / median", "<= 5 %");
 }
@@ -181,15 +201,20 @@ BenchVerdict judge_s10(const Scenes& scenes) {
   return parts.verdict("S10", "64-byte UDP packets a second, LAN to LAN", ">= 3x, >= 3x");
 }
 
+// The largest of all starts: memory that is short once is short.
 BenchVerdict judge_s11(const Scenes& scenes) {
-  std::optional<double> largest;
+  Figures peaks;
   for (const SceneFigures& scene : scenes) {
     const RowFigures* const ours = scene.find(row_linktune_lanes);
-    const auto peaks = ours ? ours->values(&BenchSample::resident_mib) : std::vector<double>{};
-    for (const double mib : peaks) largest = std::max(largest.value_or(0), mib);
+    const auto some = ours ? ours->values(&BenchSample::resident_mib) : Figures{};
+    peaks.insert(peaks.end(), some.begin(), some.end());
   }
   Parts parts;
-  parts.at_most("peak", largest, 64, " MiB");
+  if (peaks.empty()) {
+    parts.lacks("peak");
+  } else {
+    parts.at_most_of(format("peak of {} starts", peaks.size()), *std::max_element(peaks.begin(), peaks.end()), 64, " MiB");
+  }
   return parts.verdict("S11", "resident memory of a daemon, 16 lanes, full load", "<= 64 MiB");
 }
 

@@ -109,7 +109,7 @@ TEST_CASE("a unit of a bench is read back as it was written", "[app][bench][jour
   const auto back = bench_unit_from_json(once);
   REQUIRE(back);
   CHECK(to_json(*back) == once);
-  CHECK(back->scene.text() == "gateway to gateway, 500 Mbit/s 20 ms 0.1 % loss, 4 flows, both ways, bbr inside");
+  CHECK(back->scene.text() == "gateway to gateway, 500 Mbit/s 20 ms 0.1 % loss, 4 flows, both ways, bbr inside, round trips");
 
   unit.sample.reset();
   unit.failure = "it fell over";
@@ -196,7 +196,7 @@ TEST_CASE("ratios are paired by block, also over several journals", "[app][bench
   CHECK(ratio->blocks == 6);
   CHECK(ratio->median == Approx(0.3));
   CHECK(verdict_of(report, "S4").standing == Standing::reached);
-  CHECK(verdict_of(report, "S4").measured == "bare 0.30x");
+  CHECK(verdict_of(report, "S4").measured == "bare 0.30x (6: 0.30 to 0.30)");
 }
 
 TEST_CASE("a figure just below its target is not reached, and one that was not measured is neither", "[app][bench][report]") {
@@ -214,13 +214,39 @@ TEST_CASE("a spread is judged from twenty starts on", "[app][bench][report]") {
 }
 
 TEST_CASE("latency under load is judged against the idle median, start by start", "[app][bench][report]") {
-  const BenchScene scene{.line = {500, 20, 0}};
+  const BenchScene scene{.line = {500, 20, 0}, .round_trips = true};
   BenchUnit unit = a_unit(0, 1, scene, a_row(row_linktune, RowCarrier::linktune), 480);
   unit.sample->ping_idle = RoundTrips{100, 100, 20'000, 21'000};
   const bool late = GENERATE(false, true);
   unit.sample->ping_loaded = RoundTrips{100, 100, 21'000, late ? 25'100.0 : 24'900.0};
   const auto report = make_bench_report({contents_of(line(bench_header(Json::object())) + line(to_json(unit)))});
   CHECK(verdict_of(report, "S7").standing == (late ? Standing::missed : Standing::reached));
+}
+
+TEST_CASE("goodput beside round trips is another scene than goodput alone", "[app][bench][report]") {
+  const BenchScene alone{.line = {500, 20, 0}};
+  BenchScene watched = alone;
+  watched.round_trips = true;
+  CHECK(alone.text() != watched.text());
+  const auto report = make_bench_report({contents_of(a_journal(3, 500, 500, watched)), contents_of(a_journal(3, 400, 500, alone))});
+  CHECK(report.scenes.size() == 2);
+  CHECK(verdict_of(report, "S5").measured == "bare 0.80x (3: 0.80 to 0.80)");
+  CHECK_FALSE(contents_of(a_journal(1, 500, 500, watched)).holds(alone, 0));
+}
+
+TEST_CASE("memory is judged by the largest start of all scenes", "[app][bench][report]") {
+  const double last = GENERATE(63.0, 65.0);
+  std::string text = line(bench_header(Json::object()));
+  std::uint64_t block = 0;
+  for (const double mib : {40.0, last, 41.0}) {
+    BenchUnit unit = a_unit(block, 1, {.flows = 16, .both_ways = block > 0}, a_row(row_linktune_lanes, RowCarrier::linktune), 5);
+    unit.sample->resident_mib = mib;
+    text += line(to_json(unit));
+    ++block;
+  }
+  const auto verdict = verdict_of(make_bench_report({contents_of(text)}), "S11");
+  CHECK(verdict.standing == (last > 64 ? Standing::missed : Standing::reached));
+  CHECK(verdict.measured.starts_with("peak of 3 starts " + std::to_string(static_cast<int>(last))));
 }
 
 TEST_CASE("the lossy lines must all be measured and all be reached", "[app][bench][report]") {
@@ -276,6 +302,7 @@ TEST_CASE("the same journals give the same bytes", "[app][bench][report]") {
   const auto once = make_bench_report({contents_of(a_journal(4))});
   const auto again = make_bench_report({contents_of(a_journal(4))});
   CHECK(text_of(once) == text_of(again));
+  CHECK(markdown_of(once).find("8 starts, 1970-01-01.\n") != std::string::npos);
   CHECK(html_of(once) == html_of(again));
 }
 
