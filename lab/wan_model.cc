@@ -10,6 +10,13 @@ namespace {
 
 enum Purpose : std::uint64_t { loss_purpose = 1, burst_purpose, corrupt_purpose, jitter_purpose };
 
+// A number that depends on every bit of both: for independent sequences of one seed.
+constexpr std::uint64_t mix(std::uint64_t seed, std::uint64_t purpose) {
+  std::uint64_t state = seed;
+  state = splitmix64(state) ^ (purpose * 0xd6e8feb86659fd93ULL);
+  return splitmix64(state);
+}
+
 std::uint64_t seed_of(std::uint64_t seed, Direction direction, Purpose purpose) {
   return mix(seed, std::uint64_t{purpose} * 2 + static_cast<std::uint64_t>(direction));
 }

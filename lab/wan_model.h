@@ -34,8 +34,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/units.h"
-#include "lab/random.h"
 #include "lab/router.h"
 #include "lab/wan_settings.h"
 

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "lab/sandbox.h"
+#include "tests/require.h"
 
 namespace lt::app::test {
 
@@ -20,15 +21,6 @@ using namespace std::chrono_literals;
 
 inline constexpr std::uint64_t seed = 20261122;
 inline const std::string program = std::string(LINKTUNE_BINARY_DIR) + "/app/linktune";
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-inline void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 // Waits for an event that is to come, never for time to pass.
 template <class Condition>

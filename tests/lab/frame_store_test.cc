@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 
-#include "lab/random.h"
+#include "base/random.h"
 
 using namespace lt;
 using namespace lt::lab;

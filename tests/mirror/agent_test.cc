@@ -14,18 +14,13 @@
 #include <thread>
 
 #include "mirror/remote.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::mirror;
 using namespace std::chrono_literals;
 
 namespace {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
 
 const IpAddress loopback = *IpAddress::parse("127.0.0.1");
 constexpr std::size_t window = window_bytes_min;

@@ -15,7 +15,6 @@ namespace lt::mirror::testing {
 
 using app::test::comes_true;
 using app::test::program;
-using app::test::require;
 
 inline constexpr std::uint64_t mirror_seed = 20261123;
 inline constexpr std::size_t stage_window_bytes = 4 << 20;

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "tests/mirror/zfs_stage.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::app;
@@ -21,15 +22,6 @@ namespace {
 
 constexpr std::uint64_t seed = 20261123;
 const std::string program = std::string(LINKTUNE_BINARY_DIR) + "/app/linktune";
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 // What a machine lacks for these tests, or nothing.
 std::optional<std::string> why_not() {

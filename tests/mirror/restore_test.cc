@@ -15,21 +15,13 @@
 #include "tests/mirror/folder_pair.h"
 #include "tests/mirror/scripted_zfs.h"
 #include "tests/mirror/zfs_stage.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::mirror;
 using namespace lt::mirror::testing;
 
 namespace {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 const std::string program = std::string(LINKTUNE_BINARY_DIR) + "/app/linktune";
 

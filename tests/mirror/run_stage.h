@@ -15,17 +15,9 @@
 #include "mirror/run.h"
 #include "tests/mirror/scripted_zfs.h"
 #include "tests/mirror/zfs_stage.h"
+#include "tests/require.h"
 
 namespace lt::mirror::testing {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-inline void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 struct RunStage {
   app::ScratchFolder folder{require(app::ScratchFolder::create("run"))};

@@ -9,20 +9,12 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "tests/mirror/zfs_stage.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::mirror::testing;
 
 namespace {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 struct TwoSites {
   app::ScratchFolder folder{require(app::ScratchFolder::create("scripted"))};

@@ -9,21 +9,13 @@
 #include "mirror/verify.h"
 #include "tests/mirror/folder_pair.h"
 #include "tests/mirror/zfs_stage.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::mirror;
 using namespace lt::mirror::testing;
 
 namespace {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 const RangeLimits small_ranges{.bytes = 300'000, .entries = 7};
 

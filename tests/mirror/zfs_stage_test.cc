@@ -7,20 +7,12 @@
 #include "base/text.h"
 #include "lab/netns.h"
 #include "lab/sandbox.h"
+#include "tests/require.h"
 
 using namespace lt;
 using namespace lt::mirror::testing;
 
 namespace {
-
-template <class T>
-T require(Result<T> result) {
-  if (!result) FAIL(result.error().text());
-  return std::move(*result);
-}
-void require(const Status& status) {
-  if (!status) FAIL(status.error().text());
-}
 
 std::string hash_of(const lab::ZfsSite& site, const std::string& path) {
   return require(run_checked(site.exec({"sha256sum", path}))).substr(0, 64);

@@ -5,6 +5,7 @@
 
 #include "tuner/random.h"
 
+using namespace lt;
 using namespace lt::tuner;
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include "tuner/outliers.h"
 
+using namespace lt;
 using namespace lt::tuner;
 
 using Values = std::vector<double>;
