@@ -29,15 +29,26 @@ TEST_CASE("two sites join, carry both families between their LANs, and leave the
   CHECK(sites.network_of(lab::Host::offsite_gw) == offsite_before);
 }
 
+namespace {
+
+// How often lanes of a site have ended, for whatever reason.
+unsigned lanes_ended(const Json& ends) {
+  unsigned count = 0;
+  for (const auto& each : ends) count += each.get<unsigned>();
+  return count;
+}
+
+}  // namespace
+
 TEST_CASE("an inner TCP connection outlives kill -9 of a daemon", "[app][link][netns]") {
   Sites sites;
   sites.start_both();
   sites.wait_until_up();
   const auto server = require(Iperf3Server::start(sites.sandbox, lab::Host::offsite_lan));
-  auto transfer = require(Child::start({.argv = sites.sandbox.exec(lab::Host::office_lan, {"iperf3", "-c", offsite_v4, "-t", "6", "-C", "cubic", "-J"}),
+  auto transfer = require(Child::start({.argv = sites.sandbox.exec(lab::Host::office_lan, {"iperf3", "-c", offsite_v4, "-t", "7", "-C", "cubic", "-J"}),
                                         .output_path = sites.folder.path() + "/iperf.json"}));
   const auto carried = [&] { return sites.status("office")["outbound"]["packet_bytes"].get<std::uint64_t>(); };
-  REQUIRE(comes_true([&] { return carried() > 10'000'000; }, 5s));
+  REQUIRE(comes_true([&] { return carried() > 1'000'000; }, 10s));
   sites.offsite.signal(SIGKILL);
   REQUIRE(sites.offsite.wait(5s));
   sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
@@ -47,7 +58,36 @@ TEST_CASE("an inner TCP connection outlives kill -9 of a daemon", "[app][link][n
   CHECK(*ended == 0);
   CHECK(parse_iperf3(sites.log("iperf.json")));
   CHECK(sites.status("office")["sessions"].get<int>() == 2);
-  CHECK(sites.status("office")["session_ends"].value("closed", 0) == 2);  // bulk and express
+  // Bulk and express. The kernel may take its time to close what a killed daemon had in io_uring: where the fresh session
+  // is faster, it replaces the lane (P-22).
+  const Json ends = sites.status("office")["session_ends"];
+  INFO(ends.dump());
+  CHECK(ends.value("closed", 0U) + ends.value("local_stop", 0U) == 2);
+  CHECK(lanes_ended(ends) == 2);
+}
+
+TEST_CASE("a peer that comes back replaces the session whose end was never heard", "[app][link][netns][P-22]") {
+  Sites sites;
+  sites.start_both();
+  sites.wait_until_up();
+  const auto filter = [&](const Argv& words) {
+    Argv argv{"nft"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    require(run_checked(sites.sandbox.exec(lab::Host::offsite_gw, argv)));
+  };
+  // As when the power goes: no FIN, no reset.
+  filter({"add", "table", "inet", "silence"});
+  filter({"add", "chain", "inet", "silence", "out", "{ type filter hook output priority 0 ; }"});
+  filter({"add", "rule", "inet", "silence", "out", "tcp", "flags", "&", "(fin|rst)", "!=", "0", "drop"});
+  sites.offsite.signal(SIGKILL);
+  REQUIRE(sites.offsite.wait(5s));
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  REQUIRE(comes_true([&] { return sites.state("offsite") == "up" && sites.status("office")["sessions"] == 2; }, 15s));
+  CHECK(comes_true([&] { return lanes_ended(sites.status("office")["session_ends"]) == 2; }, 10s));
+  const Json ends = sites.status("office")["session_ends"];
+  INFO(ends.dump());
+  CHECK(ends.value("local_stop", 0U) == 2);
+  CHECK(sites.ping(offsite_v4));
 }
 
 TEST_CASE("status says up only while full-size payload passes, and the link comes back by itself", "[app][link][netns][P-63]") {
