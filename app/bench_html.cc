@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "tuner/chart.h"
 #include "tuner/markup.h"
+#include "tuner/page_frame.h"
 
 namespace lt::app {
 
@@ -84,20 +85,43 @@ std::string memory_chart(const BenchReport& report) {
   return {};
 }
 
+// What was to be reached, and what was: words that wrap on a telephone.
+std::string verdicts_of(const BenchReport& report) {
+  std::string text;
+  for (const BenchVerdict& verdict : report.verdicts) {
+    const std::string_view tone = verdict.standing == Standing::reached ? "good" : verdict.standing == Standing::missed ? "warn" : "plain";
+    text += "<h3>" + tuner::escaped(verdict.id) + " " + tuner::element("span", name_of(verdict.standing), " class=\"badge " + std::string(tone) + "\"") +
+            "</h3>\n" + tuner::element("p", verdict.what + ": " + verdict.target) + tuner::element("p", verdict.measured, " class=\"soft\"") + "\n";
+  }
+  return text;
+}
+
+std::string html_table_of(const SceneFigures& scene) {
+  const TextTable text = table_of(scene);
+  tuner::PageTable table(text.header);
+  for (const auto& cells : text.rows) table.add(cells, cells.front().starts_with(row_linktune) ? "chosen" : "");
+  return table.html(scene.scene.text());
+}
+
+std::string paragraphs_of(const BenchReport& report) {
+  std::string notes;
+  for (const std::string& note : notes_of(report)) notes += tuner::element("p", note) + "\n";
+  return notes;
+}
+
 }  // namespace
 
 std::string html_of(const BenchReport& report) {
-  std::string page =
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>linktune bench</title>\n<style>\n";
-  page += tuner::chart_style();
-  page += "pre { overflow-x: auto; }\nbody { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font-family: sans-serif; }\n</style></head>\n<body>\n<h1>linktune bench</h1>\n<pre>";
-  page += tuner::escaped(verdict_text_of(report));
-  page += "</pre>\n";
-  for (const SceneFigures& scene : report.scenes) page += charts_of(scene);
-  page += memory_chart(report);
-  page += "<h2>Figures</h2>\n<pre>" + tuner::escaped(text_of(report)) + "</pre>\n</body></html>\n";
-  return page;
+  std::string charts;
+  std::string tables;
+  for (const SceneFigures& scene : report.scenes) {
+    charts += charts_of(scene);
+    tables += html_table_of(scene);
+  }
+  std::string body = tuner::element("h1", "linktune bench") + "\n" + tuner::section_of("reach", "Figures to reach", verdicts_of(report));
+  body += tuner::section_of("charts", "Charts", charts + memory_chart(report));
+  body += tuner::section_of("tables", "Tables", tables) + tuner::section_of("notes", "Machine, method, doubts", paragraphs_of(report));
+  return tuner::page_around("linktune bench", body);
 }
 
 }  // namespace lt::app

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "app/bench_verdict.h"
-#include "app/text_table.h"
 #include "base/format.h"
 #include "base/text.h"
 
@@ -265,8 +264,6 @@ TextTable packets_table(const SceneFigures& scene) {
   return table;
 }
 
-TextTable table_of(const SceneFigures& scene) { return scene.scene.load == BenchLoad::tcp ? tcp_table(scene) : packets_table(scene); }
-
 TextTable verdict_table(const BenchReport& report) {
   TextTable table{.header = {"", "what", "target", "measured", "standing"}};
   for (const BenchVerdict& verdict : report.verdicts) {
@@ -311,6 +308,19 @@ constexpr std::string_view legend =
     "to linktune, the UDP echo is bulk. Ratios are medians of the blocks' own ratios.\n";
 
 }  // namespace
+
+TextTable table_of(const SceneFigures& scene) { return scene.scene.load == BenchLoad::tcp ? tcp_table(scene) : packets_table(scene); }
+
+std::vector<std::string> notes_of(const BenchReport& report) {
+  std::vector<std::string> notes{when(report)};
+  for (const Json& facts : report.facts) {
+    if (const std::string machine = facts_line(facts); machine != notes.back()) notes.push_back(machine);
+  }
+  notes.emplace_back(legend);
+  for (const std::string& absence : absences(report)) notes.push_back("absent: " + absence);
+  for (const std::string& doubt : report.doubts) notes.push_back("doubt: " + doubt);
+  return notes;
+}
 
 std::string verdict_text_of(const BenchReport& report) {
   std::string text;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/bench_journal.h"
+#include "app/text_table.h"
 #include "tuner/statistics.h"
 
 namespace lt::app {
@@ -73,6 +74,10 @@ struct BenchReport {
 [[nodiscard]] std::string text_of(const BenchReport& report);
 /// Of it the verdicts alone.
 [[nodiscard]] std::string verdict_text_of(const BenchReport& report);
+/// All starts of a scene, row by row.
+[[nodiscard]] TextTable table_of(const SceneFigures& scene);
+/// Machine and programs, how to read the tables, what is absent, what is doubtful: a sentence each.
+[[nodiscard]] std::vector<std::string> notes_of(const BenchReport& report);
 /// The tables of docs/PERFORMANCE.md.
 [[nodiscard]] std::string markdown_of(const BenchReport& report);
 [[nodiscard]] Json json_of(const BenchReport& report);

@@ -49,6 +49,7 @@ class Parts {
   static std::string number(double value) { return format("{:.{}f}", value, value < 20 ? 2 : 1); }
   static std::string text_of(const Figures& figures, double value, std::string_view unit) {
     const auto [low, high] = std::minmax_element(figures.begin(), figures.end());
+    if (figures.size() == 1) return " " + number(value) + std::string(unit) + " (1)";
     return format(" {}{} ({}: {} to {})", number(value), unit, figures.size(), number(*low), number(*high));
   }
   void add(std::string words, bool holds) {
