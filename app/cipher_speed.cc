@@ -29,7 +29,7 @@ BitsPerSecond seal_speed(crypto::Aead& aead, std::uint32_t bytes) {
     }
     taken = SteadyClock{}.now() - begin;
   } while (taken < time_each);
-  return Bytes(sealed * bytes) / taken;
+  return Bytes{sealed * bytes} / taken;
 }
 
 }  // namespace
