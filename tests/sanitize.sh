@@ -45,7 +45,7 @@ programs() {  # the sanitizer
   if [ ${#chosen[@]} -gt 0 ]; then
     printf '%s\n' "${chosen[@]}"
   else
-    ctest --test-dir build/"$1" -N | sed -n 's/^ *Test *#[0-9]*: \([a-z0-9_]*\): .*/\1/p' | sort -u
+    ctest --test-dir build/"$1" -N | sed -n 's/^ *Test *#[0-9]*: \([a-z0-9_]*\):.*/\1/p' | sort -u
   fi
 }
 
@@ -72,7 +72,7 @@ run_program() {  # the sanitizer, the program
   ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path=$reports/report" \
   UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/report" \
   TSAN_OPTIONS="second_deadlock_stack=1:suppressions=$PWD/tests/tsan_suppressions.txt:log_path=$reports/report" \
-    ctest --test-dir build/"$1" --output-on-failure --no-tests=error -j "$(nproc)" --tests-regex "^$2: " \
+    ctest --test-dir build/"$1" --output-on-failure --no-tests=error -j "$(nproc)" --tests-regex "^$2:" \
     ${without:+--exclude-regex "$without"} >"$output" 2>&1 || verdict=FAILED
   if [ -n "$(ls "$reports")" ]; then
     verdict=FAILED
