@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 
+#include "app/cmd_mirror_proof.h"
 #include "app/mirror_site.h"
 #include "app/scratch_folder.h"
 #include "app/ssh_shim.h"
@@ -35,6 +36,7 @@ using configs::WallTime;
 constexpr Seconds look_every{30};    // of the loop: at schedules, scrubs and lag
 constexpr Seconds note_every{30};    // of progress, where nobody watches
 constexpr unsigned runs_shown = 1;
+constexpr unsigned proofs_asked = 10'000;  // of all jobs: each dataset has one a time
 
 WallTime wall_now() {
   return std::chrono::floor<Seconds>(std::chrono::system_clock::now());
@@ -54,6 +56,16 @@ struct Stand {
 };
 
 bool needs_peer(const MirrorJob& job) { return job.source.is_peer || job.target.is_peer; }
+
+/// The newest proof of `kind` of the datasets of `job`.
+Result<std::optional<mirror::ProofRecord>> last_proof(const mirror::Ledger& ledger, mirror::ProofKind kind, const MirrorJob& job) {
+  LT_TRY(const auto proofs, ledger.proofs(kind, "", proofs_asked));
+  const auto found = std::find_if(proofs.begin(), proofs.end(), [&](const auto& proof) { return proof.job == job.name; });
+  return found == proofs.end() ? std::optional<mirror::ProofRecord>() : std::optional(*found);
+}
+
+/// A drill brings back what this site has sent away.
+bool can_be_drilled(const MirrorJob& job) { return !job.source.is_peer && job.target.is_peer; }
 
 Result<std::vector<const MirrorJob*>> chosen(const MirrorConfig& config,
                                              const std::vector<std::string>& names) {
@@ -269,29 +281,48 @@ class Session {
     return {};
   }
 
-  Result<bool> is_due(const MirrorJob& job, WallTime begun, WallTime now) const {
+  Result<bool> is_due(const MirrorJob& job, WallTime begun) const {
     if (!job.schedule) return false;
     LT_TRY(const auto runs, ledger_.runs(job.name, 1));
-    // A job that never ran is due at once when a timer asks, at its time when the loop does.
-    if (runs.empty() && !options_.loop) return true;
-    const auto last = runs.empty() ? std::nullopt : std::optional(runs.front().started);
-    const auto next = mirror::next_due(*job.schedule, last, begun);
-    return next && *next <= now;
+    return is_time(*job.schedule, runs.empty() ? std::nullopt : std::optional(runs.front().started), begun);
+  }
+
+  /// What was never done is due at once when a timer asks, which remembers nothing; at its time when the loop does.
+  bool is_time(const configs::Calendar& schedule, std::optional<WallTime> last, WallTime begun) const {
+    if (!last && !options_.loop) return true;
+    const auto next = mirror::next_due(schedule, last, begun);
+    return next && *next <= wall_now();
   }
 
   Status tend_scrubs(WallTime begun, WallTime now) {
     for (const configs::MirrorScrub& scrub : stand_.config.scrubs) {
       const std::string& pool = scrub.pool.dataset;
       LT_TRY(const auto last, ledger_.proofs(mirror::ProofKind::scrub, pool, 1));
-      const auto next = mirror::next_due(
-          scrub.schedule, last.empty() ? std::nullopt : std::optional(last.front().started), begun);
       const bool runs = !last.empty() && last.front().result == mirror::ProofResult::running;
-      if (!runs && !(next && *next <= now)) continue;
+      if (!runs && !is_time(scrub.schedule, last.empty() ? std::nullopt : std::optional(last.front().started), begun)) continue;
       const auto tended = mirror::tend_scrub(stand_.reach, ledger_, pool, true, now);
       if (!tended) {
         log_.error("scrub_failed", {{"pool", pool}, {"why", tended.error().text()}});
       } else if (tended->result == mirror::ProofResult::bad) {
         log_.error("scrub_found_errors", {{"pool", pool}, {"why", tended->what}});
+      }
+    }
+    return {};
+  }
+
+  /// Verifies and practises what is due, job by job. What cannot be done now is tried at the next look.
+  Status tend_proofs(WallTime begun, const std::stop_token& stop) {
+    const ProofPlaces places{options_.jobs.config_path, options_.jobs.jobs_path, {}};
+    for (const MirrorJob* job : stand_.jobs) {
+      if (const auto& verify = stand_.config.verify; verify && !stop.stop_requested()) {
+        LT_TRY(const bool due, is_proof_due(mirror::ProofKind::verify, verify->schedule, *job, begun));
+        if (due) {
+          note_proof("verify", *job, run_mirror_verify({.places = places, .job = job->name, .mebibytes = verify->budget.value >> 20}, stop));
+        }
+      }
+      if (const auto& drill = stand_.config.drill; drill && can_be_drilled(*job) && !stop.stop_requested()) {
+        LT_TRY(const bool due, is_proof_due(mirror::ProofKind::drill, drill->schedule, *job, begun));
+        if (due) note_proof("drill", *job, run_mirror_drill({.places = places, .job = job->name, .whole = drill->whole, .files = drill->files}, stop));
       }
     }
     return {};
@@ -341,11 +372,14 @@ class Session {
   Status look(WallTime begun, const std::stop_token& stop) {
     for (const MirrorJob* job : stand_.jobs) {
       if (stop.stop_requested()) break;
-      LT_TRY(const bool due, is_due(*job, begun, wall_now()));
+      LT_TRY(const bool due, is_due(*job, begun));
       if (due || !(options_.only_due || options_.loop)) LT_CHECK(run_now(*job, stop));
     }
     const WallTime now = wall_now();
-    if (options_.only_due || options_.loop) LT_CHECK(tend_scrubs(begun, now));
+    if (options_.only_due || options_.loop) {
+      LT_CHECK(tend_scrubs(begun, now));
+      LT_CHECK(tend_proofs(begun, stop));
+    }
     LT_CHECK(tell_stale(now));
     if (const Status written = write_metrics(now); !written)
       log_.warn("metrics_not_written", {{"why", written.error().text()}});
@@ -353,17 +387,40 @@ class Session {
   }
 
   Outcome outcome() const {
-    return {{{"schema", "linktune.mirror.run.1"}, {"jobs", jobs_}},
+    return {{{"schema", "linktune.mirror.run.1"}, {"jobs", jobs_}, {"proofs", proofs_}},
             text_.empty() ? "nothing is due\n" : text_, exit_code_};
   }
   /// The loop tells by its log; what it keeps for its end is the last of each.
   void forget() {
     jobs_ = Json::array();
+    proofs_ = Json::array();
     text_.clear();
     exit_code_ = exit_done;
   }
 
  private:
+  Result<bool> is_proof_due(mirror::ProofKind kind, const configs::Calendar& schedule, const MirrorJob& job, WallTime begun) const {
+    LT_TRY(const auto copies, ledger_.newest_good(job.name));
+    if (copies.empty()) return false;  // there is nothing to prove yet
+    LT_TRY(const auto last, last_proof(ledger_, kind, job));
+    return is_time(schedule, last ? std::optional(last->started) : std::nullopt, begun);
+  }
+
+  void note_proof(const std::string& what, const MirrorJob& job, const Result<Outcome>& proven) {
+    const bool is_good = proven && proven->exit_code == exit_done;
+    const std::string text = proven ? proven->text : proven.error().text();
+    proofs_.push_back({{"proof", what}, {"job", job.name}, {"good", is_good}, {"what", text}});
+    text_ += what + " of " + job.name + ": " + text + (text.ends_with('\n') ? "" : "\n");
+    if (is_good) {
+      log_.info(what + "_good", {{"job", job.name}});
+      return;
+    }
+    note_failure(proven ? proven->exit_code : exit_code_of(proven.error().code));
+    log_.error(what + "_failed", {{"job", job.name}, {"why", text}});
+    const Status called = mirror::call_hook(stand_.config.hooks_of(job).on_failed, {.event = "failed", .job = job.name, .dataset = "", .text = what + ": " + text});
+    if (!called) log_.warn("hook_failed", {{"job", job.name}, {"why", called.error().text()}});
+  }
+
   void note_failure(int code) {
     if (exit_code_ == exit_done) exit_code_ = code;
   }
@@ -375,6 +432,7 @@ class Session {
   Teller teller_;
   std::set<std::string> told_stale_;
   Json jobs_ = Json::array();
+  Json proofs_ = Json::array();
   std::string text_;
   int exit_code_{exit_done};
 };
@@ -479,6 +537,26 @@ Result<Told> tell_scrub(const mirror::Ledger& ledger, const configs::MirrorScrub
   return told;
 }
 
+/// Verifications and drills of one job that have a schedule.
+Result<Told> tell_proof(const mirror::Ledger& ledger, mirror::ProofKind kind, const MirrorJob& job, Seconds stale_after, WallTime now) {
+  LT_TRY(const auto last, last_proof(ledger, kind, job));
+  const std::string name(name_of(kind));
+  Told told;
+  const bool is_stale = !last || now - last->ended > stale_after;
+  const std::string result = last ? std::string(name_of(last->result)) : "never";
+  told.is_well = !is_stale && result == "good";
+  told.json = {{"proof", name}, {"job", job.name}, {"result", result}, {"is_stale", is_stale}};
+  told.text = name + " of " + job.name + ": " + result;
+  if (last) {
+    told.json["started"] = time_json(last->started);
+    told.json["what"] = last->what;
+    told.text += ", begun " + configs::text_of(configs::local_time_of(last->started)) + (last->what.empty() ? "" : "; " + last->what);
+  }
+  if (is_stale) told.text += ", STALE: none within " + configs::duration_text(stale_after);
+  told.text += "\n";
+  return told;
+}
+
 }  // namespace
 
 Result<Outcome> run_mirror_plan(const MirrorJobsOptions& options) {
@@ -549,7 +627,7 @@ Result<Outcome> run_mirror_status(const MirrorJobsOptions& options) {
   LT_TRY(const auto jobs, chosen(config, options.names));
   LT_TRY(const mirror::Ledger ledger, mirror::Ledger::open(config.state_folder));
   const WallTime now = wall_now();
-  Outcome outcome{{{"schema", "linktune.mirror.status.1"}, {"jobs", Json::array()}, {"scrubs", Json::array()}}, ""};
+  Outcome outcome{{{"schema", "linktune.mirror.status.1"}, {"jobs", Json::array()}, {"scrubs", Json::array()}, {"proofs", Json::array()}}, ""};
   const auto add = [&](Told told, const char* list) {
     outcome.json[list].push_back(std::move(told.json));
     outcome.text += told.text;
@@ -558,6 +636,14 @@ Result<Outcome> run_mirror_status(const MirrorJobsOptions& options) {
   for (const MirrorJob* job : jobs) {
     LT_TRY(Told told, tell_job(ledger, *job, now));
     add(std::move(told), "jobs");
+    if (config.verify) {
+      LT_TRY(Told proof, tell_proof(ledger, mirror::ProofKind::verify, *job, config.verify->stale_after, now));
+      add(std::move(proof), "proofs");
+    }
+    if (config.drill && can_be_drilled(*job)) {
+      LT_TRY(Told proof, tell_proof(ledger, mirror::ProofKind::drill, *job, config.drill->stale_after, now));
+      add(std::move(proof), "proofs");
+    }
   }
   for (const configs::MirrorScrub& scrub : config.scrubs) {
     LT_TRY(Told told, tell_scrub(ledger, scrub, now));

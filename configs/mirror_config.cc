@@ -27,6 +27,7 @@ constexpr unsigned retries_max = 1000;
 constexpr std::uint64_t rate_max = 1'000'000'000'000;  // bit/s: beyond any line
 constexpr std::uint64_t rate_min = 8'000;              // bit/s: below it a pause is meant
 constexpr std::string_view peer_prefix = "peer:";
+constexpr Bytes budget_max{std::uint64_t{1} << 50};
 constexpr std::array<std::string_view, 9> compressions{
     "none", "gzip", "pigz-fast", "pigz-slow", "zstd-fast", "zstd-slow", "lz4", "xz", "lzo"};
 
@@ -37,7 +38,7 @@ const Keys& mirror_keys() {
                          "window",        "read",         "scratch",    "syncoid",
                          "state_folder",  "metrics_path", "yield_delay", "on_done",
                          "on_failed",     "on_stale",     "on_stalled", "receive",
-                         "job",           "scrub"};
+                         "job",           "scrub",       "verify",      "drill"};
   return keys;
 }
 const Keys& job_keys() {
@@ -56,6 +57,15 @@ const Keys& receive_keys() {
 }
 const Keys& scrub_keys() {
   static const Keys keys{"pool", "schedule", "stale_after"};
+  return keys;
+}
+
+const Keys& verify_keys() {
+  static const Keys keys{"schedule", "budget", "stale_after"};
+  return keys;
+}
+const Keys& drill_keys() {
+  static const Keys keys{"schedule", "files", "whole", "stale_after"};
   return keys;
 }
 
@@ -279,6 +289,10 @@ class MirrorReader {
     }
   }
 
+  const TomlNode* one(const TomlNode& mirror, const std::string& key) {
+    return typed(mirror, key, TomlKind::table, "a section of its own; write [mirror." + key + "]");
+  }
+
   void read_mirror(const TomlNode& mirror) {
     check_keys(mirror, mirror_keys(), "[mirror]");
     address(mirror, "agent_address", config_.agent_address);
@@ -315,6 +329,8 @@ class MirrorReader {
     each(mirror, "receive", [&](const TomlNode& table) { read_receive(table); });
     each(mirror, "job", [&](const TomlNode& table) { read_job(table); });
     each(mirror, "scrub", [&](const TomlNode& table) { read_scrub(table); });
+    if (const TomlNode* table = one(mirror, "verify")) read_verify(*table);
+    if (const TomlNode* table = one(mirror, "drill")) read_drill(*table);
     compare_jobs();
   }
 
@@ -347,6 +363,34 @@ class MirrorReader {
     MirrorScrub scrub{.pool = pool, .schedule = *schedule};
     seconds(table, "stale_after", Seconds(3600), scrub.stale_after);
     config_.scrubs.push_back(std::move(scrub));
+  }
+
+  void read_verify(const TomlNode& table) {
+    const std::string section = "[mirror.verify]";
+    check_keys(table, verify_keys(), section);
+    if (!require(table, "schedule", section, "schedule = \"Sun 02:00\"")) return;
+    const auto schedule = schedule_at(table);
+    if (!schedule) return;
+    MirrorVerify verify{.schedule = *schedule};
+    bytes(table, "budget", 1_MiB, budget_max, verify.budget);
+    seconds(table, "stale_after", Seconds(3600), verify.stale_after);
+    config_.verify = verify;
+  }
+
+  void read_drill(const TomlNode& table) {
+    const std::string section = "[mirror.drill]";
+    check_keys(table, drill_keys(), section);
+    if (!require(table, "schedule", section, "schedule = \"*-*-01 04:00\"")) return;
+    const auto schedule = schedule_at(table);
+    if (!schedule) return;
+    MirrorDrill drill{.schedule = *schedule};
+    whole_number(table, "files", 1, 10'000, [&](std::int64_t count) { drill.files = static_cast<unsigned>(count); });
+    toggle(table, "whole", drill.whole);
+    seconds(table, "stale_after", Seconds(3600), drill.stale_after);
+    if (drill.whole && !config_.scratch) {
+      add(table.at, "a whole drill needs a scratch dataset; write scratch = \"tank/drill\" below [mirror], or leave `whole` out");
+    }
+    config_.drill = drill;
   }
 
   std::optional<Calendar> schedule_at(const TomlNode& table) {

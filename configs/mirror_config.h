@@ -1,5 +1,5 @@
 // MirrorConfig: what a site's mirror lives by: `[mirror]` with its `[[mirror.receive]]`,
-// `[[mirror.job]]` and `[[mirror.scrub]]` sections, in SITE.toml or in a file of their own.
+// `[[mirror.job]]`, `[[mirror.scrub]]`, `[mirror.verify]` and `[mirror.drill]` sections, in SITE.toml or in a file of their own.
 //
 // Nothing is applied partly: either a config that can be used, or every fault of the file at once,
 // as "FILE:LINE:COLUMN: what is wrong; what to write instead". The link's own sections of the same
@@ -124,6 +124,25 @@ struct MirrorScrub {
   friend bool operator==(const MirrorScrub&, const MirrorScrub&) = default;
 };
 
+/// When copies are compared with their sources without being asked for; at the site that runs the jobs.
+struct MirrorVerify {
+  Calendar schedule;
+  Bytes budget{};  // of each dataset's contents; the next one goes on there. 0: all of it
+  Seconds stale_after{std::chrono::hours(24 * 35)};  // without a good result this is an alert
+
+  friend bool operator==(const MirrorVerify&, const MirrorVerify&) = default;
+};
+
+/// When restores are practised; at the site whose datasets are mirrored.
+struct MirrorDrill {
+  Calendar schedule;
+  unsigned files{20};  // drawn at random from each dataset
+  bool whole{false};   // whole datasets instead, below `scratch`
+  Seconds stale_after{std::chrono::hours(24 * 100)};
+
+  friend bool operator==(const MirrorDrill&, const MirrorDrill&) = default;
+};
+
 struct MirrorConfig {
   // The agent. Addresses are those of the tunnel; without them: the own tunnel address, and the
   // other host of its network where that is a pair (/30, /31, /126, /127).
@@ -145,6 +164,8 @@ struct MirrorConfig {
 
   std::vector<MirrorJob> jobs;
   std::vector<MirrorScrub> scrubs;
+  std::optional<MirrorVerify> verify;
+  std::optional<MirrorDrill> drill;
 
   [[nodiscard]] const MirrorJob* find_job(std::string_view name) const;
   /// The hooks of `job`, those of [mirror] where it has none.

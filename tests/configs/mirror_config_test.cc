@@ -40,6 +40,15 @@ append_only = false
 [[mirror.scrub]]
 pool = "tank"
 schedule = "Sun 03:00"
+
+[mirror.verify]
+schedule = "Sun 02:00"
+budget = "20GiB"
+
+[mirror.drill]
+schedule = "*-*-01 04:00"
+whole = true
+stale_after = "60d"
 )";
 
 std::string with_line(std::size_t line, std::string_view replacement) {
@@ -77,6 +86,13 @@ TEST_CASE("a good mirror config is read whole", "[configs][mirror]") {
   CHECK(config->receive == std::vector<MirrorReceive>{{"backup/branch", false}});
   REQUIRE(config->scrubs.size() == 1);
   CHECK(config->scrubs[0].pool.text() == "tank");
+  REQUIRE(config->verify);
+  CHECK(config->verify->schedule.text() == "Sun 02:00");
+  CHECK(config->verify->budget == Bytes{std::uint64_t{20} << 30});
+  REQUIRE(config->drill);
+  CHECK(config->drill->whole);
+  CHECK(config->drill->files == 20);
+  CHECK(config->drill->stale_after == Seconds(60 * 86400));
   CHECK(config->find_job("mail") == &config->jobs[1]);
   CHECK(config->find_job("none") == nullptr);
 }
@@ -154,6 +170,21 @@ TEST_CASE("a section that lacks what it needs says what to write", "[configs][mi
                                       Catch::Contains("no `target`") &&
                                       Catch::Contains("no `pool`") &&
                                       Catch::Contains("no `schedule`"));
+}
+
+TEST_CASE("a schedule of proofs that cannot be is told with its cure", "[configs][mirror]") {
+  const auto faults = [](const std::string& text) {
+    const auto config = parse_mirror_config(text, "f");
+    return config ? std::string() : config.error().what;
+  };
+  CHECK_THAT(faults("[mirror.verify]\nbudget = \"1GiB\"\n"), Catch::Contains("[mirror.verify] has no `schedule`"));
+  CHECK_THAT(faults("[mirror.verify]\nschedule = \"Sun 02:00\"\nbudget = \"1kB\"\n"), Catch::StartsWith("f:3:") && Catch::Contains("`budget`"));
+  CHECK_THAT(faults("[mirror.verify]\nevery = \"daily\"\n"), Catch::Contains("no key `every` below [mirror.verify]"));
+  CHECK_THAT(faults("[[mirror.verify]]\nschedule = \"daily\"\n"), Catch::Contains("write [mirror.verify]"));
+  CHECK_THAT(faults("[mirror.drill]\nschedule = \"x:y\"\n"), Catch::StartsWith("f:2:"));
+  CHECK_THAT(faults("[mirror.drill]\nschedule = \"daily\"\nfiles = 0\n"), Catch::Contains("from 1 to 10000"));
+  CHECK_THAT(faults("[mirror.drill]\nschedule = \"daily\"\nwhole = true\n"), Catch::Contains("scratch = \"tank/drill\""));
+  CHECK(faults("[mirror]\nscratch = \"tank/drill\"\n[mirror.drill]\nschedule = \"daily\"\nwhole = true\n").empty());
 }
 
 TEST_CASE("all faults of a mirror config come at once, first line first", "[configs][mirror]") {
