@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "mirror/flight_limit.h"
+#include "mirror/rate_gate.h"
 
 namespace lt::mirror {
 
@@ -28,12 +29,21 @@ struct Held {
   Instant counted{};
   std::uint64_t peer_received{0};
   FlightLimit flight{};
+  Pacer pacer{};  // of what the client pulls, at the rate it tells
+  Instant gate_opens{};
 
   // Bytes that may go now.
   [[nodiscard]] std::size_t sendable() {
     const SendWindow& out = session.pipe().out;
     const std::uint64_t under_way = out.next_number() - std::min(peer_received, out.next_number());
     return std::min(out.unsent(), flight.bytes() - std::min<std::size_t>(under_way, flight.bytes()));
+  }
+  [[nodiscard]] bool is_gated(Instant now) const { return now < gate_opens; }
+  // Takes what may go now out of the rate. 0: not before `gate_opens`
+  [[nodiscard]] std::size_t take_allowance(std::size_t wanted, Instant now) {
+    const std::size_t count = pacer.take(Bytes{wanted}, now).value;
+    if (count == 0) gate_opens = pacer.wait_until(now);
+    return count;
   }
 };
 
@@ -108,6 +118,11 @@ struct Agent::Inner {
       if (guest.held->flight.delivered(ack->received, now)) guest.held->flight.set_round_trip(guest.connection.watch_path());
       return pipe.out.acknowledge(ack->consumed);
     }
+    if (frame.type == FrameType::rate) {
+      guest.held->pacer.set_rate(parse_rate(frame.payload), now);
+      guest.held->gate_opens = now;
+      return {};
+    }
     if (frame.type != FrameType::bye) return fail(Errc::protocol, "a frame out of its order");
     guest.held->session.give_up(now);
     leave(guest, now);
@@ -161,7 +176,10 @@ struct Agent::Inner {
   void talk(Held& held, Instant now) {
     Connection& connection = held.guest->connection;
     PipeEnd& pipe = held.session.pipe();
-    while (connection.output_waiting() < output_queue_bytes && connection.put_data(pipe.out, held.sendable()) > 0) {
+    while (connection.output_waiting() < output_queue_bytes && held.sendable() > 0 && !held.is_gated(now)) {
+      std::size_t left = held.take_allowance(std::min(held.sendable(), frame_payload_bytes_max - 8), now);
+      // The ring may end before the allowance does: two frames then.
+      while (left > 0) left -= connection.put_data(pipe.out, left);
       held.flight.sent(pipe.out.next_number(), now);
     }
     // Often enough that the window never stands between; else at the pace of the other's counters.
@@ -217,14 +235,17 @@ struct Agent::Inner {
   Status turn(Instant now) {
     std::vector<pollfd> waits{{listener.get(), POLLIN, 0}};
     for (const Guest& guest : guests) {
-      const bool has_more = guest.held != nullptr && guest.held->sendable() > 0;
+      const bool has_more = guest.held != nullptr && guest.held->sendable() > 0 && !guest.held->is_gated(now);
       const int events = guest.connection.has_output() || has_more ? POLLIN | POLLOUT : POLLIN;
       waits.push_back({guest.connection.fd(), static_cast<short>(events), 0});
     }
     for (const Held& held : sessions) held.session.add_waits(waits);
-    const auto patience = std::any_of(guests.begin(), guests.end(), [](const Guest& guest) { return guest.held != nullptr; })
-                              ? counters_interval / 2
-                              : poll_max;
+    Milliseconds patience = poll_max;
+    for (const Guest& guest : guests) {
+      if (guest.held == nullptr) continue;
+      patience = std::min(patience, counters_interval / 2);
+      if (guest.held->is_gated(now)) patience = std::min(patience, std::chrono::ceil<Milliseconds>(guest.held->gate_opens - now));
+    }
     if (::poll(waits.data(), waits.size(), static_cast<int>(patience.count())) < 0 && errno != EINTR) {
       return fail_errno(errno, "the agent cannot wait");
     }

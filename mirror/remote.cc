@@ -174,6 +174,7 @@ class Client {
       if (!resumed) return lose(resumed.error()), Status{};
       peer_.received = *received;
       flight_.restart();
+      told_rate_.reset();  // each connection is told anew
       is_attached_ = true;
       has_been_attached_ = true;
       ++connections_;
@@ -196,7 +197,19 @@ class Client {
     return std::min(pipe_.out.unsent(), flight_.bytes() - std::min<std::size_t>(under_way, flight_.bytes()));
   }
 
+  // Whether the stream goes to the agent. What comes from there is paced there.
+  [[nodiscard]] bool pushes() const { return input_bytes_ > 0 || in_ >= 0; }
+
+  void tell_rate() {
+    if (options_.meter == nullptr || !request_.is_stream || !is_attached_ || pushes()) return;
+    const auto rate = options_.meter->rate();
+    if (told_rate_ && *told_rate_ == rate) return;
+    put_rate(connection_->out(), rate);
+    told_rate_ = rate;
+  }
+
   void talk(Instant now) {
+    tell_rate();
     while (is_attached_ && connection_->output_waiting() < output_queue_bytes && sendable() > 0) {
       std::size_t count = std::min(frame_payload_bytes_max - 8, sendable());
       if (options_.gate != nullptr && now >= gate_opens_) {
@@ -338,10 +351,9 @@ class Client {
   void report() {
     if (options_.meter == nullptr || !request_.is_stream) return;
     MeterPage& page = options_.meter->page();
-    const bool pushes = input_bytes_ > 0 || in_ >= 0;
     const std::uint64_t first_time = pipe_.out.sent_first_time();
     const std::array<std::uint64_t, 5> now =
-        pushes ? std::array<std::uint64_t, 5>{pipe_.out.end(), first_time, pipe_.out.sent_again(), peer_.received, peer_.consumed}
+        pushes() ? std::array<std::uint64_t, 5>{pipe_.out.end(), first_time, pipe_.out.sent_again(), peer_.received, peer_.consumed}
                : std::array<std::uint64_t, 5>{peer_.produced, pipe_.in.received(), 0, pipe_.in.received(), pipe_.in.consumed()};
     const std::array<std::atomic<std::uint64_t>*, 5> fields{&page.source_bytes, &page.link_bytes, &page.resent_bytes, &page.received_bytes, &page.target_bytes};
     for (std::size_t i = 0; i < now.size(); ++i) {
@@ -374,6 +386,7 @@ class Client {
   std::uint64_t connections_{0};
 
   Instant gate_opens_{};
+  std::optional<std::optional<BitsPerSecond>> told_rate_;  // to the agent, on this connection
   std::uint64_t acked_{0};
   Ack peer_{};
   FlightLimit flight_;

@@ -25,7 +25,7 @@ struct RemoteOptions {
   Seconds patience{20};                      // for the first connection
   Seconds hold{std::chrono::minutes(10)};    // for every further one
   RateGate* gate{nullptr};                   // asked for input that goes to the line; not owned
-  Meter* meter{nullptr};                     // told how far the stages are; not owned
+  Meter* meter{nullptr};                     // told how far the stages are; its rate holds for pulls; not owned
 };
 
 struct RemoteRequest {

@@ -7,6 +7,7 @@ namespace lt::mirror {
 namespace {
 
 constexpr std::size_t refusal_bytes_max = 1 << 10;
+constexpr std::uint64_t no_rate = ~std::uint64_t{0};
 
 void put_header(Writer& out, FrameType type, std::size_t length) {
   LT_ASSERT(length <= frame_payload_bytes_max);
@@ -26,6 +27,7 @@ std::optional<channel::Lengths> frame_lengths(std::uint8_t type) {
     case FrameType::data: return Lengths{9, frame_payload_bytes_max};
     case FrameType::ack: return Lengths{28, 28};
     case FrameType::bye: return Lengths{0, 0};
+    case FrameType::rate: return Lengths{8, 8};
   }
   return std::nullopt;
 }
@@ -48,6 +50,11 @@ void put_attached(Writer& out, std::uint64_t received) {
 void put_ack(Writer& out, const Ack& ack) {
   put_header(out, FrameType::ack, 28);
   out.u64(ack.consumed).u64(ack.received).u64(ack.produced).u32(ack.wait);
+}
+
+void put_rate(Writer& out, std::optional<BitsPerSecond> rate) {
+  put_header(out, FrameType::rate, 8);
+  out.u64(rate ? rate->value : no_rate);
 }
 
 void put_data_header(Writer& out, std::uint64_t offset, std::size_t length) {
@@ -81,6 +88,12 @@ std::optional<Ack> parse_ack(ByteView payload) {
   const auto wait = reader.u32();
   if (!consumed || !received || !produced || !wait || reader.left() != 0 || *consumed > *received) return std::nullopt;
   return Ack{*consumed, *received, *produced, *wait};
+}
+
+std::optional<BitsPerSecond> parse_rate(ByteView payload) {
+  LT_ASSERT(payload.size() == 8);
+  const std::uint64_t bits = load_be64(payload.data());
+  return bits == no_rate ? std::nullopt : std::optional(BitsPerSecond{bits});
 }
 
 }  // namespace lt::mirror

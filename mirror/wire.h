@@ -8,8 +8,8 @@
 //     part   = kind (1 B), length (4 B), bytes
 //
 // Order on a connection: hello both ways; proof from the agent, then from the client (channel/peer_proof.h);
-// `attach` by the client, `attached` or `refused` by the agent; then data, ack and counters both ways
-// until `bye`. All integers are big-endian. Whatever comes out of this order, or is longer than its
+// `attach` by the client, `attached` or `refused` by the agent; then data and acks both ways, and the
+// client's `rate` where it pulls, until `bye`. All integers are big-endian. Whatever comes out of this order, or is longer than its
 // type allows, ends the connection.
 #pragma once
 
@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/units.h"
 #include "channel/frame.h"
 
 namespace lt::mirror {
@@ -26,7 +27,7 @@ namespace lt::mirror {
 inline constexpr std::size_t frame_payload_bytes_max = 256 << 10;
 inline constexpr std::size_t part_header_bytes = 5;
 inline constexpr std::size_t part_bytes_max = 256 << 10;
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 
 enum class FrameType : std::uint8_t {
   hello = channel::hello_type,
@@ -37,6 +38,7 @@ enum class FrameType : std::uint8_t {
   data = 6,      // offset (8 B), bytes
   ack = 7,       // consumed (8 B), received (8 B), produced (8 B), what its `zfs` is doing (4 B)
   bye = 8,       // nothing: the client wants no more; what still runs is ended
+  rate = 9,      // the most bits a second that the agent may send of this session (8 B); all ones: no limit
 };
 
 enum class PartKind : std::uint8_t {
@@ -75,6 +77,7 @@ void put_frame(Writer& out, FrameType type, ByteView payload);
 void put_attach(Writer& out, const Attach& attach);
 void put_attached(Writer& out, std::uint64_t received);
 void put_ack(Writer& out, const Ack& ack);
+void put_rate(Writer& out, std::optional<BitsPerSecond> rate);
 /// The header of a data frame and its offset; `length` bytes follow.
 void put_data_header(Writer& out, std::uint64_t offset, std::size_t length);
 
@@ -82,5 +85,7 @@ void put_data_header(Writer& out, std::uint64_t offset, std::size_t length);
 [[nodiscard]] std::optional<Attach> parse_attach(ByteView payload);
 [[nodiscard]] std::optional<std::uint64_t> parse_attached(ByteView payload);
 [[nodiscard]] std::optional<Ack> parse_ack(ByteView payload);
+/// @pre 8 bytes, as frame_lengths() asks  @return nothing: no limit
+[[nodiscard]] std::optional<BitsPerSecond> parse_rate(ByteView payload);
 
 }  // namespace lt::mirror

@@ -2,6 +2,7 @@
 #include "mirror/agent.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -289,6 +290,29 @@ TEST_CASE("a client that is interrupted leaves no child behind", "[mirror][agent
   stop.request_stop();
   asking.join();
   CHECK(comes_true([&] { return agent.count(AgentEvent::Kind::lost) == 1; }));
+}
+
+TEST_CASE("what is pulled goes at the rate that the client tells, over a new connection too", "[mirror][agent]") {
+  Serving agent;
+  BreakingPath path(agent.port, 1, 3);
+  Meter meter = require(Meter::create("/tmp/linktune-pull-" + std::to_string(::getpid())));
+  constexpr double rate = 16e6;  // (unit: bit/s)
+  meter.set_rate(BitsPerSecond{static_cast<std::uint64_t>(rate)});
+  auto options = agent.client(path.port);
+  options.meter = &meter;
+  auto request = RemoteRequest::typed("flood", "");
+  request.is_stream = true;
+  const Fd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const auto begin = std::chrono::steady_clock::now();
+  std::jthread pulling([&](std::stop_token stop) { static_cast<void>(run_remote(options, request, {-1, nowhere.get(), -1}, stop)); });
+  const auto received = [&] { return meter.read().received.value; };
+  REQUIRE(comes_true([&] { return received() > 2'000'000; }));
+  const auto had = static_cast<double>(received());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  CHECK(had <= 1.05 * rate / 8 * seconds + 65536);
+  CHECK(path.broken == 1);
+  meter.set_rate(std::nullopt);
+  CHECK(comes_true([&] { return received() > 20'000'000; }));
 }
 
 TEST_CASE("a client that dies in the middle of what the agent says leaves no child behind", "[mirror][agent]") {
