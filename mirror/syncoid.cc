@@ -16,11 +16,13 @@ struct Sign {
 };
 
 // In the order of asking: the first sign found decides, so what explains others comes first.
-constexpr std::array<Sign, 28> signs{
-    {{"already target of a zfs receive process", Trouble::busy},
+constexpr std::array<Sign, 30> signs{
+    {{"the session is gone", Trouble::restarted},
+     {"already target of a zfs receive process", Trouble::busy},
      {"destination is busy", Trouble::busy},
      {"is busy", Trouble::busy},
      {"linktune: refused", Trouble::refused},
+     {"linktune mirror agent: refused", Trouble::refused},
      {"not allowed", Trouble::refused},
      {"permission denied", Trouble::refused},
      {"Permission denied", Trouble::refused},
@@ -66,6 +68,9 @@ std::string sentence(Trouble trouble, const std::string& source, const std::stri
     case Trouble::unreachable:
       return "the peer's agent does not answer; look at the link with `linktune status`, and at "
              "the other site whether `linktune mirror agent` runs";
+    case Trouble::restarted:
+      return "the stream to " + target + " was lost: the agent was restarted, or the link was away for longer than "
+             "`session_hold`; it is sent again at once";
     case Trouble::no_source:
       return source + " does not exist; correct `source` of the job, or create the dataset";
     case Trouble::full:
@@ -114,6 +119,8 @@ Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,
 Failure failure_of(std::string_view words, int exit_code, const std::string& source,
                    const std::string& target) {
   Trouble trouble = exit_code == 127 ? Trouble::no_program : Trouble::other;
+  // Since 2.2 a quiet Syncoid keeps its warnings to itself; the one that ends it is a busy target.
+  if (exit_code == 1 && trim(words).empty()) trouble = Trouble::busy;
   const auto found = std::find_if(signs.begin(), signs.end(), [&](const Sign& sign) {
     return words.find(sign.words) != std::string_view::npos;
   });

@@ -19,6 +19,7 @@ inline constexpr std::string_view peer_host = "root@peer";
 enum class Trouble : std::uint8_t {
   busy,         // something receives into the target already
   unreachable,  // the link or the agent
+  restarted,    // the agent has lost the stream: it runs anew, or the link was away for too long
   no_source,    // the source does not exist
   full,         // the target has no room
   modified,     // the target was written to
@@ -35,9 +36,11 @@ struct Failure {
 
   /// Whether another attempt may succeed without anybody doing anything.
   [[nodiscard]] bool is_passing() const {
-    return trouble == Trouble::busy || trouble == Trouble::unreachable ||
+    return trouble == Trouble::busy || trouble == Trouble::unreachable || is_gone_by() ||
            trouble == Trouble::damaged || trouble == Trouble::other;
   }
+  /// Whether what went wrong is over already: there is nothing to wait for.
+  [[nodiscard]] bool is_gone_by() const { return trouble == Trouble::restarted; }
 };
 
 /// What Syncoid's last words say about why it ended with `exit_code`.
