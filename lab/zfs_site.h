@@ -7,6 +7,8 @@
 // are never touched. Everything is gone with the object.
 #pragma once
 
+#include <signal.h>
+
 #include <cstdint>
 #include <string>
 
@@ -56,6 +58,10 @@ class ZfsSite {
   [[nodiscard]] std::string mount_of(const std::string& pool) const;
   /// `path` of the site, as this program reaches it.
   [[nodiscard]] std::string seen_from_here(const std::string& path) const;
+
+  /// Its disks hang, as failing ones do, until they are let go: every command and every stream waits.
+  void hang() const { daemon_.signal(SIGSTOP); }
+  void let_go() const { daemon_.signal(SIGCONT); }
 
   /// Ends zfs-fuse as a power cut would; restart() finds the pools again on their files.
   void crash();

@@ -29,6 +29,14 @@ std::string line_of(const std::string& path) {
   return text ? *text : std::string();
 }
 
+// The kernel's letter for what a process does; nothing: it is gone.
+std::optional<char> state_of(int pid) {
+  const std::string stat = line_of("/proc/" + std::to_string(pid) + "/stat");
+  const auto close = stat.rfind(')');
+  if (close == std::string::npos || close + 2 >= stat.size()) return std::nullopt;
+  return stat[close + 2];
+}
+
 }  // namespace
 
 Result<Meter> Meter::create(const std::string& path) {
@@ -115,15 +123,17 @@ Bytes MeterGate::take(Bytes wanted, Instant now) {
   return pacer_.take(wanted, now);
 }
 
+bool is_stopped_by_signal(int pid) {
+  const auto state = state_of(pid);
+  return state == 'T' || state == 't';
+}
+
 ChildWait child_wait_of(int pid) {
   const std::string folder = "/proc/" + std::to_string(pid) + "/";
-  const std::string stat = line_of(folder + "stat");
-  const auto close = stat.rfind(')');
-  if (close == std::string::npos || close + 2 >= stat.size()) return ChildWait::stopped;
-  const char state = stat[close + 2];
-  if (state == 'T' || state == 't' || state == 'Z' || state == 'X') return ChildWait::stopped;
-  if (state == 'R') return ChildWait::working;
-  if (state == 'D') return ChildWait::disk;
+  const auto state = state_of(pid);
+  if (!state || *state == 'T' || *state == 't' || *state == 'Z' || *state == 'X') return ChildWait::stopped;
+  if (*state == 'R') return ChildWait::working;
+  if (*state == 'D') return ChildWait::disk;
   // Asleep: at its pipe it waits for others; anywhere else it waits for its pool. Kernels that hide
   // where it sleeps show 0 there; then the call it is in tells, by its first argument.
   const std::string place = line_of(folder + "wchan");

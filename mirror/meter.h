@@ -115,5 +115,7 @@ class MeterGate final : public RateGate {
 
 /// What process `pid` is doing, by /proc: for an agent about its `zfs` child, for a run about its own.
 [[nodiscard]] ChildWait child_wait_of(int pid);
+/// Whether somebody has stopped it (SIGSTOP, a debugger).
+[[nodiscard]] bool is_stopped_by_signal(int pid);
 
 }  // namespace lt::mirror

@@ -57,17 +57,21 @@ std::optional<int> session_of(const std::string& pid) {
 
 }  // namespace
 
-std::optional<int> find_stream_process(int session) {
+std::optional<ChildWait> stream_wait(int session) {
   DIR* folder = ::opendir("/proc");
   if (folder == nullptr) return std::nullopt;
   LT_DEFER(::closedir(folder));
+  std::optional<ChildWait> zfs;
+  bool is_stopped = false;
   while (const dirent* entry = ::readdir(folder)) {
-    const std::string pid = entry->d_name;
-    if (!parse_u64(pid) || session_of(pid) != session) continue;
-    const auto line = read_file("/proc/" + pid + "/cmdline", 64 << 10);
-    if (line && is_zfs_stream(*line)) return static_cast<int>(*parse_u64(pid));
+    const std::string name = entry->d_name;
+    const auto pid = parse_u64(name);
+    if (!pid || session_of(name) != session) continue;
+    is_stopped = is_stopped || is_stopped_by_signal(static_cast<int>(*pid));
+    const auto line = read_file("/proc/" + name + "/cmdline", 64 << 10);
+    if (line && is_zfs_stream(*line)) zfs = child_wait_of(static_cast<int>(*pid));
   }
-  return std::nullopt;
+  return zfs && is_stopped ? ChildWait::stopped : zfs;
 }
 
 // What one run keeps from dataset to dataset.
@@ -262,13 +266,15 @@ Result<DatasetRecord> Runner::carry(Carrying& carrying, const PlannedDataset& pl
     }
     if (!failure->is_passing() || record.attempts > job.retries || stop.stop_requested())
       return record;
+    const Seconds now_wait = failure->is_gone_by() ? Seconds(0) : pause;
     log_.warn("attempt_failed", {{"job", job.name},
                                  {"dataset", planned.source},
                                  {"attempt", record.attempts},
-                                 {"again_in", configs::duration_text(pause)},
+                                 {"again_in", configs::duration_text(now_wait)},
                                  {"why", failure->what}});
-    if (!wait(pause, stop)) return record;
+    if (!wait(now_wait, stop)) return record;
     record.outcome = DatasetOutcome::failed;
+    if (failure->is_gone_by()) continue;
     pause = std::min(pause * 2, job.retry_wait_max);
   }
 }
@@ -371,9 +377,9 @@ void Runner::watch(Carrying& carrying, int child, Instant now) {
   if (now - carrying.sampled >= sample_every) {
     carrying.sampled = now;
     StallSample sample{.reading = reading,
+                       .own_wait = stream_wait(child),
                        .is_pull = carrying.job.source.is_peer,
                        .is_paused = limit.is_pause()};
-    if (const auto stream = find_stream_process(child)) sample.own_wait = child_wait_of(*stream);
     const auto stall = carrying.stall_watch.update(sample, now);
     const bool is_new = stall && !carrying.stall;
     carrying.stall = stall;

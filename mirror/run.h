@@ -102,7 +102,8 @@ class Runner {
   Log& log_;
 };
 
-/// The `zfs` of a running stream among the processes that `session` leads; nothing: there is none.
-[[nodiscard]] std::optional<int> find_stream_process(int session);
+/// What the `zfs` of a running stream is doing, among the processes that `session` leads; `stopped` when any
+/// program of the stream is stopped, since `zfs` then only waits for it. Nothing: there is no stream.
+[[nodiscard]] std::optional<ChildWait> stream_wait(int session);
 
 }  // namespace lt::mirror

@@ -4,8 +4,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+
 #include "base/pipe.h"
+#include "mirror/meter.h"
 
 namespace lt::mirror {
 
@@ -75,6 +78,10 @@ bool Running::has_ended() {
     if (&member == &members_.back()) exit_status_ = *code;
   }
   return all;
+}
+
+bool Running::is_stopped() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.end.is_open() && is_stopped_by_signal(member.child.pid()); });
 }
 
 void Running::signal(int number) {

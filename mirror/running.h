@@ -33,6 +33,8 @@ class Running {
   [[nodiscard]] bool has_ended();
   /// Of the last stage. @pre has_ended()
   [[nodiscard]] int exit_status() const { return exit_status_; }
+  /// Whether somebody has stopped one of them.
+  [[nodiscard]] bool is_stopped() const;
   void signal(int number);
 
  private:

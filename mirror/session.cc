@@ -213,7 +213,8 @@ void Session::add_waits(std::vector<pollfd>& waits) const {
 }
 
 ChildWait Session::child_wait() const {
-  return running_ && zfs_pid_ > 0 ? child_wait_of(zfs_pid_) : ChildWait::unknown;
+  if (!running_ || zfs_pid_ <= 0) return ChildWait::unknown;
+  return running_->is_stopped() ? ChildWait::stopped : child_wait_of(zfs_pid_);
 }
 
 void Session::give_up(Instant now) {

@@ -52,7 +52,7 @@ class Session {
   [[nodiscard]] Status pump();
   /// What poll() should wait for on the session's behalf.
   void add_waits(std::vector<pollfd>& waits) const;
-  /// What the `zfs` child is doing: for the other site's stall verdict.
+  /// What the `zfs` child is doing, `stopped` with any other child that is: for the other site's stall verdict.
   [[nodiscard]] ChildWait child_wait() const;
 
   /// The exit status is in the pipe, and the peer has it.

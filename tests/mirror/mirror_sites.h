@@ -47,10 +47,13 @@ class MirrorSites {
   void start_all() {
     office = start_daemon(lab::Host::office_gw, files.office.config_path, "office.log");
     offsite = start_daemon(lab::Host::offsite_gw, files.offsite.config_path, "offsite.log");
-    agent = require(Child::start({.argv = at_offsite({program, "mirror", "agent", "--config", files.offsite.config_path}),
-                                  .output_path = folder.path() + "/agent.log"}));
+    start_agent();
     REQUIRE(comes_true([&] { return is_up("office") && is_up("offsite"); }, std::chrono::seconds(20)));
     REQUIRE(comes_true([&] { return log("agent.log").find("mirror_listening") != std::string::npos; }, std::chrono::seconds(10)));
+  }
+  void start_agent() {
+    agent = require(Child::start({.argv = at_offsite({program, "mirror", "agent", "--config", files.offsite.config_path}),
+                                  .output_path = folder.path() + "/agent.log"}));
   }
   Child start_daemon(lab::Host host, const std::string& config, const std::string& log_name) {
     return require(Child::start({.argv = sandbox.exec(host, {program, "up", "--config", config, "--run-dir", folder.path()}),

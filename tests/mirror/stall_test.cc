@@ -238,6 +238,9 @@ TEST_CASE("what Syncoid says becomes one sentence with its cure", "[mirror][sync
   const Row row = GENERATE(
       Row{"Cannot sync now: b is already target of a zfs receive process.", Trouble::busy, true},
       Row{"CRITICAL ERROR: ssh connection echo test failed for peer", Trouble::unreachable, true},
+      Row{"cannot receive: incomplete stream\nlinktune ssh: the agent refuses: the session is gone: the agent was restarted, or it was away for too long",
+          Trouble::restarted, true},
+      Row{"linktune mirror agent: refused: a dataset outside the config: \"tank\"", Trouble::refused, false},
       Row{"cannot receive: out of space\nCRITICAL ERROR: zfs send | zfs receive failed: 256",
           Trouble::full, false},
       Row{"cannot receive: destination b has been modified\nsince most recent snapshot",
@@ -251,8 +254,10 @@ TEST_CASE("what Syncoid says becomes one sentence with its cure", "[mirror][sync
   INFO(row.words << " -> " << failure.what);
   CHECK(failure.trouble == row.trouble);
   CHECK(failure.is_passing() == row.is_passing);
+  CHECK(failure.is_gone_by() == (row.trouble == Trouble::restarted));
   CHECK(failure.what.size() > 20);
   CHECK(failure_of("", 127, "a", "b").trouble == Trouble::no_program);
+  CHECK(failure_of("\n", 1, "a", "b").trouble == Trouble::busy);  // Syncoid 2.2 and later, quiet
 }
 
 TEST_CASE("Syncoid is told what the job says, and nothing that destroys", "[mirror][syncoid]") {
