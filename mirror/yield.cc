@@ -11,8 +11,9 @@ constexpr double growth = 1.25;           // an interval, while nothing waits
 constexpr double give = 0.85;
 constexpr double integral = 0.0025;       // of the rate, for a whole target of delay missing
 constexpr double damping = 0.01;          // of the rate, for a change of a whole target
-constexpr double calm_step = 0.01;        // of the rate, when it has been calm for long
+constexpr double calm_step = 0.01;        // of the rate, when it has been calm for long; more, the longer
 constexpr unsigned calm_long = 5;
+constexpr double climb_max = 0.10;        // of the rate: from 1 Mbit/s to 500 in nine seconds
 constexpr double used_min = 0.7;          // of the rate: less is not the line's limit
 constexpr double unused_room = 1.5;       // over what is carried, while it is not used
 constexpr double smoothing = 0.4;         // of the newest interval's rate
@@ -77,9 +78,9 @@ void YieldControl::steer(double carried_bits, Instant now) {
     }
   } else {
     double step = integral * std::max(error, -3.0) - damping * change;
-    if (step > 0 && calm_ >= calm_long) step = std::max(step, calm_step);
+    if (step > 0 && calm_ >= calm_long) step = std::max(step, calm_step * calm_ / calm_long);
     if (step > 0 && !is_used) step = 0;
-    rate_ *= 1.0 + std::clamp(step, -0.15, 0.05);
+    rate_ *= 1.0 + std::clamp(step, -0.15, climb_max);
   }
   if (!is_used) {
     rate_ = std::min(rate_, std::max(unused_room * carried_bits,

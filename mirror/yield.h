@@ -6,7 +6,8 @@
 //
 //   growing  nothing waits: a quarter more every interval, until something does
 //   holding  rate changes by (target - delay) and against the delay's own change: the first finds
-//            the line's rate, the second keeps both from swinging around it
+//            the line's rate, the second keeps both from swinging around it; while hardly anything
+//            waits it climbs, the steeper the longer: others have gone
 //   giving   more than `delay_max` waits: to 85 % of what gets through, and again each `give_every`,
 //            down to `rate_min` while others fill the line
 //
