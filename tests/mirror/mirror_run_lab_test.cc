@@ -179,13 +179,65 @@ TEST_CASE("a new limit holds in a running transfer within a second, and is never
         MirrorSites::hash_of(sites.zfs.office, sites.zfs.office.mount_of("tank") + "/there/file"));
 }
 
-TEST_CASE("a run names the stage at which a real transfer stands still, each of the five",
+TEST_CASE("a stall is named with its stage within 10 s while a real transfer stands still",
           "[mirror][lab][netns]") {
   NEEDS_ZFS();
   MirrorSites sites("mirror-stall", {"rate=300mbit", "delay=5ms"});
   sites.start_all();
   require(sites.zfs.office.zfs({"create", "tank/home"}));
-  write_at_office(sites, 120'000'000, 3);  // more than all that the buffers on the way take in the five scenes
+  write_at_office(sites, 80'000'000, 3);  // more than all buffers on the way together
+  sites.meter->set_rate(BitsPerSecond{16'000'000});
+  Child child = require(Child::start({.argv = sites.at_office({"setsid", "syncoid", "--compress=none", "--quiet",
+                                                               "--no-privilege-elevation", "tank/home",
+                                                               "root@peer:tank/backup/home"}),
+                                      .output_path = sites.folder.path() + "/stall.log"}));
+  INFO(sites.log("stall.log") << sites.log("agent.log"));
+  REQUIRE(comes_true([&] { return sites.meter->read().received.value > 1'000'000; }, 60s));
+
+  // The `zfs` of a kind, wherever it runs.
+  const auto find = [](const std::string& verb) {
+    const auto pids = require(run_process({"pgrep", "-x", "-f", "zfs " + verb + " .*"}));
+    const auto first = parse_u64(trim(split(pids.out, '\n').front()));
+    REQUIRE(first);
+    return static_cast<int>(*first);
+  };
+  const int sending = find("send");
+  const int receiving = find("receive");
+  const auto verdict = [&] {
+    StallWatch watch;
+    const Instant begin = SteadyClock().now();
+    while (SteadyClock().now() - begin < 20s) {
+      const Instant now = SteadyClock().now();
+      StallSample sample{.reading = sites.meter->read()};
+      if (::kill(sending, 0) == 0) sample.own_wait = child_wait_of(sending);
+      if (const auto stall = watch.update(sample, now)) {
+        std::printf("stall: %s after %.1f s\n", std::string(name_of(stall->stage)).c_str(),
+                    std::chrono::duration<double>(now - begin).count());
+        CHECK(now - begin <= 10s + 3s);  // the buffers on the way drain or fill first
+        return stall->stage;
+      }
+      std::this_thread::sleep_for(200ms);  // the sampling of a watch
+    }
+    FAIL("no verdict within 20 s");
+    return Stage::link;
+  };
+  ::kill(sending, SIGSTOP);
+  sites.meter->set_rate(std::nullopt);  // empties what is behind the send
+  CHECK(name_of(verdict()) == "send");
+  ::kill(receiving, SIGSTOP);
+  ::kill(sending, SIGCONT);  // fills what is before the receive
+  CHECK(name_of(verdict()) == "receive");
+  ::kill(receiving, SIGCONT);
+  child.end(1s);
+}
+
+TEST_CASE("a run names the disk or the link at which a real transfer stands still, and begins anew with its agent",
+          "[mirror][lab][netns]") {
+  NEEDS_ZFS();
+  MirrorSites sites("mirror-still", {"rate=300mbit", "delay=5ms"});
+  sites.start_all();
+  require(sites.zfs.office.zfs({"create", "tank/home"}));
+  write_at_office(sites, 90'000'000, 3);  // more than flows in all scenes
   // Buffers of a megabyte: what lies in them flows on before a transfer stands still.
   const std::string syncoid = sites.folder.path() + "/syncoid";
   require(write_file(syncoid, "#!/bin/sh\nexec syncoid --mbuffer-size=1M \"$@\"\n", 0755));
@@ -202,21 +254,6 @@ TEST_CASE("a run names the stage at which a real transfer stands still, each of 
   INFO(sites.log("run.log") << sites.log("agent.log"));
   REQUIRE(flows_on());
 
-  // The stream of zfs-fuse flows past its `zfs`, so the buffers beside it are what stops here: the one that knows
-  // this run's meter, and the agent's child.
-  const auto buffer = [](const Argv& chosen, const std::string& meter) {
-    Argv argv{"pgrep", "-x", "mbuffer"};
-    argv.insert(argv.end(), chosen.begin(), chosen.end());
-    const auto pids = require(run_process(argv));
-    for (const std::string_view line : split(trim(pids.out), '\n')) {
-      const auto environment = read_file("/proc/" + std::string(line) + "/environ", 1 << 20);
-      if (environment && environment->find(meter) != environment->npos) return static_cast<pid_t>(*parse_u64(line));
-    }
-    FAIL("there is no mbuffer");
-    return pid_t{0};
-  };
-  const pid_t sending = buffer({}, office.meter_path());
-  const pid_t receiving = buffer({"-P", std::to_string(sites.agent.pid())}, "");
   struct Scene {
     const char* stage;
     const char* word;  // as the log has it
@@ -224,11 +261,9 @@ TEST_CASE("a run names the stage at which a real transfer stands still, each of 
     std::function<void()> mend;
   };
   const std::vector<Scene> scenes{
-      {"send", "send ", [&] { ::kill(sending, SIGSTOP); }, [&] { ::kill(sending, SIGCONT); }},
       {"source disk", "\"source disk\" ", [&] { sites.zfs.office.hang(); }, [&] { sites.zfs.office.let_go(); }},
       {"link", "link ", [&] { require(sites.sandbox.set_wan(lab::all_directions, {"blackout=on"})); },
        [&] { require(sites.sandbox.set_wan(lab::all_directions, {"blackout=off"})); }},
-      {"receive", "receive ", [&] { ::kill(receiving, SIGSTOP); }, [&] { ::kill(receiving, SIGCONT); }},
       {"target disk", "\"target disk\" ", [&] { sites.zfs.offsite.hang(); }, [&] { sites.zfs.offsite.let_go(); }}};
   for (const Scene& scene : scenes) {
     INFO(scene.stage);

@@ -1,7 +1,12 @@
 #include "mirror/stall.h"
 
-#include <catch2/catch.hpp>
+#include <signal.h>
 
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+
+#include "base/process.h"
 #include "mirror/forecast.h"
 #include "mirror/lag.h"
 #include "mirror/metrics.h"
@@ -100,6 +105,23 @@ TEST_CASE("a pause, and a time without streams, is no stall", "[mirror][stall]")
   StallSample none{reading(9, 9, 9, ChildWait::working, {}), std::nullopt};
   none.reading.streams = 0;
   CHECK_FALSE(verdict(none, false).first);
+}
+
+TEST_CASE("a program that somebody has stopped is told from one that waits", "[mirror][stall]") {
+  const auto comes = [](auto condition) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    return condition();
+  };
+  auto child = Child::start({.argv = {"sleep", "60"}, .output_path = ""});
+  REQUIRE(child);
+  CHECK_FALSE(is_stopped_by_signal(child->pid()));
+  child->signal(SIGSTOP);
+  CHECK(comes([&] { return is_stopped_by_signal(child->pid()); }));
+  CHECK(child_wait_of(child->pid()) == ChildWait::stopped);
+  child->signal(SIGCONT);
+  CHECK(comes([&] { return !is_stopped_by_signal(child->pid()); }));
+  CHECK_FALSE(is_stopped_by_signal(0));
 }
 
 TEST_CASE("a stall ends with the next byte", "[mirror][stall]") {
