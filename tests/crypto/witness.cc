@@ -16,7 +16,14 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LT_TEST_HAS_PLAIN_MEMORY 0
+#elif defined(__has_feature)  // clang
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LT_TEST_HAS_PLAIN_MEMORY 0
+#endif
+#endif
+#ifndef LT_TEST_HAS_PLAIN_MEMORY
 #define LT_TEST_HAS_PLAIN_MEMORY 1
 #endif
 
@@ -41,7 +48,7 @@ bool holds(lt::ByteView block, const Search& wanted) {
 }
 }  // namespace
 
-#ifdef LT_TEST_HAS_PLAIN_MEMORY
+#if LT_TEST_HAS_PLAIN_MEMORY
 // glibc lets a program put its own malloc in front; __libc_* are the originals.
 extern "C" {
 void* __libc_malloc(std::size_t size);
@@ -89,7 +96,7 @@ bool aborts(const std::function<void()>& action) {
 }
 
 std::optional<std::size_t> allocations_during(const std::function<void()>& action) {
-#ifdef LT_TEST_HAS_PLAIN_MEMORY
+#if LT_TEST_HAS_PLAIN_MEMORY
   const std::size_t before = allocation_count;
   action();
   return allocation_count - before;
@@ -101,7 +108,7 @@ std::optional<std::size_t> allocations_during(const std::function<void()>& actio
 
 std::optional<std::size_t> count_in_freed(ByteView masked_bytes, Byte mask,
                                           const std::function<void()>& action) {
-#ifdef LT_TEST_HAS_PLAIN_MEMORY
+#if LT_TEST_HAS_PLAIN_MEMORY
   Search here{.masked = masked_bytes, .mask = mask};
   search = &here;
   action();
@@ -120,7 +127,7 @@ void keep(std::array<Byte, 64>* block) {
 }
 
 std::optional<std::size_t> count_in_memory(ByteView masked_bytes, Byte mask) {
-#ifndef LT_TEST_HAS_PLAIN_MEMORY
+#if !LT_TEST_HAS_PLAIN_MEMORY
   return std::nullopt;
 #endif
   struct Area {

@@ -2,6 +2,7 @@
 // times under load.
 #include <list>
 
+#include "tests/slowness.h"
 #include "tests/tunnel/lane_ends.h"
 
 namespace lt::tunnel {
@@ -413,7 +414,7 @@ struct LoadedSite {
                                 .tun_offload = true,
                                 .io = io,
                                 .record_bytes_max = 256 * 1024,
-                                .times = {.patience = patience},
+                                .times = {.dead = lane_dead_after * slowness, .patience = patience},
                                 .waits_for_turn = predecessor != nullptr});
     if (!started) FAIL(started.error().text());
     if (predecessor != nullptr) predecessor->hand_over_to(**started, ends);
