@@ -28,7 +28,7 @@ struct NativeKnobs {
   std::string congestion_control{"cubic"};  // TCP_CONGESTION of the lane's socket
   Bytes notsent_lowat{256_KiB};             // TCP_NOTSENT_LOWAT of the lane's socket
   std::uint32_t queue_delay{3};             // that bulk may add on the path (unit: ms); 0: any
-  Packets tun_queue{128};                   // txqueuelen of the tun device
+  Packets tun_queue{1000};                  // txqueuelen of the tun device
   Bytes record_size{256_KiB};               // most plaintext put into one record
   IoChoice io{IoChoice::automatic};         // how the data plane does I/O
   AeadChoice aead{AeadChoice::automatic};   // who computes AES-GCM
