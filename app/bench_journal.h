@@ -50,6 +50,7 @@ struct BenchUnit {
   std::string failure{};
   bool is_absent{false};     // `failure` says what the machine lacks
   std::uint64_t unix_s{0};   // when it began
+  std::size_t journal{0};    // which of the journals of a report it stands in; not written
 };
 
 struct BenchJournalContents {

@@ -153,6 +153,7 @@ BenchReport make_bench_report(const std::vector<BenchJournalContents>& journals)
     report.units_cut += journal.units_cut;
     for (BenchUnit unit : journal.units) {
       unit.block += blocks;
+      unit.journal = report.facts.size() - 1;
       report.first_unix_s = report.first_unix_s == 0 ? unit.unix_s : std::min(report.first_unix_s, unit.unix_s);
       report.last_unix_s = std::max(report.last_unix_s, unit.unix_s);
       put(row_of(scene_of(report.scenes, unit.scene), unit.row), unit);

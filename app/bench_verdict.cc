@@ -1,6 +1,7 @@
 #include "app/bench_verdict.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/format.h"
 #include "base/text.h"
@@ -174,15 +175,25 @@ BenchVerdict judge_s7(const Scenes& scenes) {
   return parts.verdict("S7", "ping while bulk fills 500 Mbit/s, 20 ms", "<= idle + 5 ms");
 }
 
+// Of one journal: the machine of another hour is another machine. Of several that are long enough, the one that is widest.
 BenchVerdict judge_s8(const Scenes& scenes) {
   const SceneFigures* const scene = raw_scene(scenes, BenchPath::lans);
   const RowFigures* const ours = scene ? scene->find(row_linktune) : nullptr;
-  const auto rates = ours ? ours->values(&BenchSample::mbps) : Figures{};
+  std::map<std::size_t, Figures> rates;  // by journal
+  for (const BenchUnit& unit : ours ? ours->units : std::vector<BenchUnit>{}) {
+    if (unit.sample->mbps) rates[unit.journal].push_back(*unit.sample->mbps);
+  }
+  std::size_t most = 0;
+  std::optional<double> widest;
+  for (const auto& [journal, starts] : rates) {
+    most = std::max(most, starts.size());
+    if (starts.size() >= restarts_min) widest = std::max(widest.value_or(0), 100 * tuner::relative_spread(starts));
+  }
   Parts parts;
-  if (rates.size() < restarts_min) {
-    parts.lacks(format("{} of {} starts:", rates.size(), restarts_min));
+  if (widest) {
+    parts.at_most_of(format("{} starts in one run:", most), *widest, 5, " %");
   } else {
-    parts.at_most_of(format("{} starts:", rates.size()), 100 * tuner::relative_spread(rates), 5, " %");
+    parts.lacks(format("{} of {} starts in one run:", most, restarts_min));
   }
   return parts.verdict("S8", "spread of 20 restarts, (p95 - p5) / median", "<= 5 %");
 }

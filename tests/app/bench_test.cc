@@ -209,8 +209,18 @@ TEST_CASE("a spread is judged from twenty starts on", "[app][bench][report]") {
   const BenchScene lans{};
   CHECK(verdict_of(make_bench_report({contents_of(a_journal(19, 300, 1000, lans))}), "S8").standing == Standing::unmeasured);
   CHECK(verdict_of(make_bench_report({contents_of(a_journal(20, 300, 1000, lans))}), "S8").standing == Standing::reached);
-  const auto wide = make_bench_report({contents_of(a_journal(10, 300, 1000, lans)), contents_of(a_journal(10, 330, 1000, lans))});
-  CHECK(verdict_of(wide, "S8").standing == Standing::missed);
+  std::string wide = line(bench_header(Json::object()));
+  for (std::uint64_t block = 0; block < 20; ++block) wide += line(to_json(a_unit(block, 1, lans, a_row(row_linktune, RowCarrier::linktune), block < 10 ? 300 : 330)));
+  CHECK(verdict_of(make_bench_report({contents_of(wide)}), "S8").standing == Standing::missed);
+  CHECK(verdict_of(make_bench_report({contents_of(a_journal(20, 300, 1000, lans)), contents_of(wide)}), "S8").standing == Standing::missed);
+}
+
+TEST_CASE("another hour's starts are no part of a spread", "[app][bench][report]") {
+  const BenchScene lans{};
+  const auto two_hours = make_bench_report({contents_of(a_journal(20, 300, 1000, lans)), contents_of(a_journal(3, 200, 500, lans))});
+  CHECK(verdict_of(two_hours, "S8").standing == Standing::reached);
+  const auto halves = make_bench_report({contents_of(a_journal(10, 300, 1000, lans)), contents_of(a_journal(10, 300, 1000, lans))});
+  CHECK(verdict_of(halves, "S8").standing == Standing::unmeasured);
 }
 
 TEST_CASE("latency under load is judged against the idle median, start by start", "[app][bench][report]") {
