@@ -68,7 +68,7 @@ void add_sweep_agent(CLI::App& sweep, Shell& shell) {
 void add_apply(CLI::App& app, Shell& shell) {
   const auto options = std::make_shared<ApplyOptions>();
   CLI::App* command = add_command(app, shell, "apply", "put what a sweep has chosen into both sites' configs, on trial");
-  command->add_option("RESULT", options->result, "the sweep's journal");
+  command->add_option("RESULT", options->result, "the sweep's journal, or its report (sweep --json)");
   command->add_option("--arm", options->arm, "or, without a result, a setting: \"native mtu=9000\"");
   command->add_option("--within", options->seconds, "seconds until it is rolled back unless it is confirmed")
       ->check(CLI::Range(patience_min.count(), patience_max.count()))->capture_default_str();

@@ -4,6 +4,7 @@
 
 #include "app/cmd_sweep.h"
 #include "app/cmd_verify.h"
+#include "app/daemon.h"
 #include "app/interrupt.h"
 
 namespace lt::app {
@@ -31,7 +32,10 @@ void add_explain(CLI::App& app, Shell& shell) {
 void add_verify(CLI::App& app, Shell& shell) {
   const auto options = std::make_shared<VerifyChoiceCommand>();
   CLI::App* command = add_command(app, shell, "verify", "two minutes: is the choice of a sweep still right, and the line still the same?");
-  command->add_option("RESULT", options->result, "the sweep's report, as `linktune sweep --json` printed it")->required();
+  command->add_option("RESULT", options->result, "the sweep's report (sweep --json) or its journal")->required();
+  command->add_option("--config", options->config_path, "measure between this site and the other one, beside their link");
+  options->run_directory = default_run_directory;
+  command->add_option("--run-dir", options->run_directory, "where control sockets are")->capture_default_str();
   command->add_option("--lab", options->lab_profile, "measure in a lab of this profile (default: the one of the report)");
   command->footer("Exit code 0: it holds. 1: line or choice have changed; the sentence says which. 5: too unsteady to say.");
   command->callback([&shell, options] {

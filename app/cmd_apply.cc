@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <thread>
 
+#include "app/cmd_verify.h"
 #include "app/sweep_line.h"
 #include "base/format.h"
 #include "configs/toml_reader.h"
 #include "tuner/bench.h"
 #include "tuner/fields.h"
-#include "tuner/report.h"
 
 namespace lt::app {
 
@@ -24,22 +24,30 @@ struct Wish {
   double expected_bps{0};
 };
 
+// Of a staged sweep its choice, of a ranking who is ahead.
+Result<Wish> wish_in(const Json& report, const std::string& path) {
+  const Json chosen = report.contains("decision") && report["decision"].is_object() ? report["decision"].value("choice", Json()) : report.value("ahead", Json());
+  if (!chosen.is_string()) return fail(Errc::rejected, path + " shows no setting ahead of the others: measure more blocks, or name one with --arm");
+  LT_TRY(const Json rows, tuner::list_field(report, "arms", tuner::arms_max));
+  for (const Json& row : rows) {
+    LT_TRY(const std::string hash, tuner::text_field(row, "hash", 16));
+    if (hash != chosen) continue;
+    Wish wish;
+    LT_TRY(wish.arm, tuner::arm_from_json(row));
+    LT_TRY(wish.expected_bps, tuner::number_field(row, "score_bits_per_second"));
+    return wish;
+  }
+  return fail(Errc::invalid, path + " names a setting that it does not hold");
+}
+
 Result<Wish> wish_of(const ApplyOptions& options) {
-  if (options.arm.empty() == options.result.empty()) return fail(Errc::invalid, "name a sweep's journal, or a setting with --arm \"native mtu=9000\"");
+  if (options.arm.empty() == options.result.empty()) return fail(Errc::invalid, "name a sweep's journal or report, or a setting with --arm \"native mtu=9000\"");
   if (!options.arm.empty()) {
     LT_TRY(auto arm, parse_checked_arm(options.arm));
     return Wish{std::move(arm)};
   }
-  LT_TRY(auto result, tuner::replay_sweep(options.result, tuner::Objective::slower_way));
-  const auto report = tuner::make_report(std::move(result));
-  const auto& header = report.result.header;
-  const auto best = report.decision && report.decision->choice ? report.decision->choice : report.verdict.ahead;
-  if (!best) return fail(Errc::rejected, options.result + " shows no setting ahead of the others: measure more blocks, or name one with --arm");
-  Wish wish{header.arms.at(*best)};
-  for (const tuner::ArmSummary& row : report.verdict.rows) {
-    if (row.arm == *best) wish.expected_bps = row.score;
-  }
-  return wish;
+  LT_TRY(const Json report, read_sweep_report(options.result));
+  return wish_in(report, options.result);
 }
 
 Result<std::unique_ptr<SweepLine>> line_of(const AppliedPlace& place) {

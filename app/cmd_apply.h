@@ -14,7 +14,7 @@ namespace lt::app {
 inline constexpr double rate_share_min = 0.75;
 
 struct ApplyOptions {
-  std::string result;  // a sweep's journal; or
+  std::string result;  // a sweep's journal or report; or
   std::string arm;     // "native mtu=9000"
   long seconds{60};    // until it goes again by itself
   AppliedPlace place;

@@ -2,6 +2,7 @@
 
 #include "app/cmd_sweep.h"
 #include "app/lab_bench.h"
+#include "app/link_bench.h"
 #include "base/text.h"
 #include "tuner/decision_report.h"
 #include "tuner/random.h"
@@ -10,8 +11,6 @@
 namespace lt::app {
 
 namespace {
-
-constexpr std::size_t report_bytes_max = 64U << 20;
 
 ExitCode exit_code_of(tuner::VerifyState state) {
   switch (state) {
@@ -30,6 +29,9 @@ Result<std::vector<std::string>> line_words(const VerifyChoiceCommand& command, 
   if (!command.lab_profile.empty()) return std::vector{command.lab_profile};
   std::vector<std::string> words;
   for (const tuner::Fact& fact : recorded.facts) {
+    if (fact.name == sites_fact) {
+      return fail(Errc::invalid, command.result + " was measured between two sites, " + printable(fact.value, 80) + ": name this site's config with --config");
+    }
     if (fact.name != line_fact) continue;
     for (const std::string_view word : split(fact.value, ' ')) words.emplace_back(word);
   }
@@ -47,32 +49,38 @@ tuner::SweepOptions options_for(const tuner::RecordedChoice& recorded, const std
   return options;
 }
 
-}  // namespace
-
-Result<Outcome> run_verify(const VerifyChoiceCommand& command, const std::stop_token& stop) {
-  LT_TRY(const std::string text, read_file(command.result, report_bytes_max));
-  LT_TRY(const Json report, parse_json(text, command.result));
-  auto recorded = tuner::recorded_choice(report);
-  if (!recorded) return fail(with_context(recorded.error(), command.result));
-  LT_TRY(const auto words, line_words(command, *recorded));
-  const auto options = options_for(*recorded, stop);
+Result<tuner::Report> measured_now(const VerifyChoiceCommand& command, const tuner::RecordedChoice& recorded, const tuner::SweepOptions& options) {
+  if (!command.config_path.empty()) return sweep_link(command.config_path, command.run_directory, options);
+  LT_TRY(const auto words, line_words(command, recorded));
   LT_TRY(const auto sandbox, lab::Sandbox::build({.name = "verify", .profile = words.front(),
                                                   .settings = {words.begin() + 1, words.end()}, .seed = options.seed}));
-  LT_TRY(const auto measured, sweep_lab(sandbox, join(words, " "), options));
+  return sweep_lab(sandbox, join(words, " "), options);
+}
+
+}  // namespace
+
+Result<Json> read_sweep_report(const std::string& path) {
+  LT_TRY(const std::string text, read_file(path, tuner::journal_bytes_max));
+  if (auto report = parse_json(text, path); report && report->is_object() && report->value("schema", "") == tuner::report_schema) return report;
+  LT_TRY(auto result, tuner::replay_sweep(path, tuner::Objective::slower_way));
+  return tuner::json_of(tuner::make_report(std::move(result)));
+}
+
+Result<Outcome> run_verify(const VerifyChoiceCommand& command, const std::stop_token& stop) {
+  if (!command.config_path.empty() && !command.lab_profile.empty()) {
+    return fail(Errc::invalid, "say where to measure: --config FILE for the link of that site, or --lab PROFILE for a lab");
+  }
+  LT_TRY(const Json report, read_sweep_report(command.result));
+  auto recorded = tuner::recorded_choice(report);
+  if (!recorded) return fail(with_context(recorded.error(), command.result));
+  LT_TRY(const auto measured, measured_now(command, *recorded, options_for(*recorded, stop)));
   if (measured.result.is_stopped) return fail(Errc::interrupted, "interrupted; nothing is left behind");
   const auto verification = tuner::verify_against(*recorded, measured.result);
   return Outcome{to_json(verification), verification.sentence + "\n", exit_code_of(verification.state)};
 }
 
 Result<Outcome> run_explain(const std::string& path) {
-  LT_TRY(const std::string text, read_file(path, tuner::journal_bytes_max));
-  Json report;
-  if (const auto as_report = parse_json(text, path); as_report && as_report->is_object() && as_report->contains("decision")) {
-    report = *as_report;
-  } else {
-    LT_TRY(auto result, tuner::replay_sweep(path, tuner::Objective::slower_way));
-    report = tuner::json_of(tuner::make_report(std::move(result)));
-  }
+  LT_TRY(const Json report, read_sweep_report(path));
   auto sentences = tuner::explain_json(report);
   if (!sentences) return fail(with_context(sentences.error(), path));
   const Json& decision = report["decision"];

@@ -9,9 +9,14 @@
 namespace lt::app {
 
 struct VerifyChoiceCommand {
-  std::string result;       // the report of a sweep, as `linktune sweep --json` printed it
-  std::string lab_profile;  // measure in a lab of this profile; empty: the report's own
+  std::string result;         // the report of a sweep, as `linktune sweep --json` printed it, or its journal
+  std::string config_path;    // measure between this site and the other one of its link; or
+  std::string run_directory;  // with it: where control sockets are
+  std::string lab_profile;    // measure in a lab of this profile; empty: the report's own
 };
+
+/// The report of a sweep from the file with it, or from the sweep's journal. @error invalid: neither
+[[nodiscard]] Result<Json> read_sweep_report(const std::string& path);
 
 /// Two minutes of bare line, choice and the settings from before. Exit code 0 when the choice holds, 1 when line or
 /// choice have changed, 5 when nothing can be said.

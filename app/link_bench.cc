@@ -21,6 +21,10 @@ constexpr Milliseconds answer_patience{10'000};  // an end under trial is taken 
 constexpr Milliseconds beat_patience{3'000};
 constexpr Milliseconds up_patience{15'000};
 constexpr Milliseconds look{100};
+// Of the link's own conversation. A path under test that fails meanwhile fails with the line: it is given up after
+// tuner::silence_max, and by then the link has been silent at least this long.
+constexpr Milliseconds silence_of_line{4'000};
+static_assert(silence_of_line + beat_time < tuner::silence_max);
 
 // What a site, its port or the line between does says nothing about the arm.
 bool is_benchs_fault(const Error& error) {
@@ -55,6 +59,13 @@ class Either {
   std::stop_callback<std::function<void()>> one_;
   std::stop_callback<std::function<void()>> other_;
 };
+
+// Whoever wants OpenVPN tried hears before any time is spent that one end cannot.
+Status check_openvpn(const std::string& site, const std::optional<configs::OpenVpnVersion>& version) {
+  if (!version) return fail(Errc::not_found, "openvpn is not installed at " + site + ": sudo apt-get install openvpn there, or sweep with --no-openvpn");
+  if (*version >= configs::openvpn_version_min) return {};
+  return fail(Errc::unsupported, "OpenVPN " + version->text() + " at " + site + " is too old: install " + configs::openvpn_version_min.text() + " or newer there, or sweep with --no-openvpn");
+}
 
 Result<IpAddress> address_field(const Json& json, std::string_view name) {
   LT_TRY(const std::string text, tuner::text_field(json, name, 64));
@@ -121,8 +132,14 @@ Status LinkBench::open_lease() {
   facts.push_back({"kernel", tuner::kernel_version()});
   const auto version = openvpn_here();
   if (version) facts.push_back({"openvpn", version->text()});
-  if (options_.with_openvpn && (!version || !tuner::has_field(far, "openvpn"))) {
-    return fail(Errc::not_found, "openvpn is not installed at " + (version ? peer_.site : config_.site) + ": sudo apt-get install openvpn there, or sweep with --no-openvpn");
+  if (options_.with_openvpn) {
+    std::optional<configs::OpenVpnVersion> theirs;
+    if (tuner::has_field(far, "openvpn")) {
+      LT_TRY(const std::string text, tuner::text_field(far, "openvpn", 128));
+      LT_TRY(theirs, configs::parse_openvpn_version("OpenVPN " + text));
+    }
+    LT_CHECK(check_openvpn(config_.site, version));
+    LT_CHECK(check_openvpn(peer_.site, theirs));
   }
   const std::lock_guard lock(mutex_);
   facts_ = std::move(facts);
@@ -173,7 +190,10 @@ void LinkBench::keep_beating(const std::stop_token& stop) {
 void LinkBench::keep_watch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(look);
-    if (present_lease() && SteadyClock().now() - heard_.load() > lease_time) lose_lease();
+    if (!present_lease()) continue;
+    const auto silent = std::chrono::duration_cast<Milliseconds>(SteadyClock().now() - heard_.load());
+    if (silent > silence_of_line) was_silent_ = true;
+    if (silent > lease_time) lose_lease();
   }
 }
 
@@ -188,6 +208,7 @@ void LinkBench::lose_lease() {
 Result<tuner::Started> LinkBench::prepare(const tuner::Arm& arm, const std::stop_token& stop) {
   const auto began = std::chrono::steady_clock::now();
   if (!present_lease()) LT_CHECK(open_lease());
+  was_silent_ = false;
   const Either either(stop, lost_.get_token());
   Status started = start_both(arm, either.token());
   if (started) started = wait_until_up(arm, either.token());
@@ -198,6 +219,7 @@ Result<tuner::Started> LinkBench::prepare(const tuner::Arm& arm, const std::stop
     return fail(Errc::unreachable, "the line to " + peer_.site + " is cut, or its agent has ended: the trial was taken down at both ends");
   }
   if (is_benchs_fault(started.error())) return fail(started.error());
+  if (was_silent_) return fail(silence(started.error()));
   result.failure = started.error();
   return result;
 }
@@ -294,19 +316,30 @@ Result<tuner::Physics> LinkBench::physics(const std::stop_token& stop) {
   return surveyed;
 }
 
+// The line was silent for everybody: that says nothing about the arm.
+Error LinkBench::silence(const Error& seen) const {
+  return {Errc::unreachable, "the line to " + peer_.site + " dropped during the trial: the link itself was silent, too (" + seen.text() + ")", 0};
+}
+
 Result<tuner::GateOutcome> LinkBench::gate(const std::stop_token& stop) {
   if (!target_) return fail(Errc::rejected, "nothing is prepared");
+  was_silent_ = false;
   const Either either(stop, lost_.get_token());
-  return unless_lost(tuner::walk_gate({.client = target_->probe, .data = target_->data, .mtu = target_->mtu,
+  auto outcome = unless_lost(tuner::walk_gate({.client = target_->probe, .data = target_->data, .mtu = target_->mtu,
                                        .near_counters = [] { return tuner::read_ip_counters(); }},
                                       either.token()),
                      stop);
+  if (outcome && outcome->failure && was_silent_) return fail(silence(*outcome->failure));
+  return outcome;
 }
 
 Result<tuner::Sample> LinkBench::measure(const tuner::TrialPlan& plan, const std::stop_token& stop) {
   if (!target_) return fail(Errc::rejected, "nothing is prepared");
+  was_silent_ = false;
   const Either either(stop, lost_.get_token());
-  return unless_lost(tuner::measure_by_probe(target_->probe, target_->data, std::nullopt, plan, either.token(), target_->data_port), stop);
+  auto sample = unless_lost(tuner::measure_by_probe(target_->probe, target_->data, std::nullopt, plan, either.token(), target_->data_port), stop);
+  if (sample && sample->failure && was_silent_) return fail(silence(*sample->failure));
+  return sample;
 }
 
 Status LinkBench::dismantle() {

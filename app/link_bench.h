@@ -33,7 +33,7 @@ struct LinkBenchOptions {
 class LinkBench final : public tuner::Bench {
  public:
   /// Opens the lease. @error invalid: the config · not_permitted: not root · unreachable: no agent · rejected: it is not
-  /// allowed there · busy: somebody else sweeps · not_found: no openvpn, and where
+  /// allowed there · busy: somebody else sweeps · not_found, unsupported: no openvpn or an old one, and where
   [[nodiscard]] static Result<std::unique_ptr<LinkBench>> create(const LinkBenchOptions& options);
   ~LinkBench() override;
 
@@ -64,6 +64,8 @@ class LinkBench final : public tuner::Bench {
   /// What `asked` is to say when the lease was lost meanwhile.
   template <class T>
   [[nodiscard]] Result<T> unless_lost(Result<T> asked, const std::stop_token& stop) const;
+  /// What the line did to a trial that failed with it.
+  [[nodiscard]] Error silence(const Error& seen) const;
   [[nodiscard]] std::optional<LeaseId> present_lease();
   void keep_beating(const std::stop_token& stop);
   void keep_watch(const std::stop_token& stop);
@@ -84,6 +86,7 @@ class LinkBench final : public tuner::Bench {
   std::vector<tuner::Fact> facts_;
   std::optional<Target> target_;
   std::atomic<Instant> heard_{Instant{}};  // of the other site, by whichever thread asked
+  std::atomic<bool> was_silent_{false};      // the line, during what is under way
   std::jthread beating_;
   std::jthread watching_;  // waits for nobody's answer: it only looks at the clock
 };

@@ -16,13 +16,16 @@ namespace {
 
 constexpr std::uint32_t ping_headers = 28;  // of IPv4 and ICMP (unit: B)
 
-}  // namespace
-
-std::string own_program() {
+// Read before anything else runs: an upgrade puts another file in its place, and the kernel then calls this one deleted.
+const std::string path_at_start = [] {
   std::error_code error;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? "linktune" : path.string();
-}
+  return error ? std::string("linktune") : path.string();
+}();
+
+}  // namespace
+
+std::string own_program() { return path_at_start; }
 
 std::string last_line(const std::string& path) {
   const auto text = read_file(path, 1 << 20);

@@ -50,7 +50,7 @@ class TrialSide {
 /// Whether one IP packet of `bytes` gets to `target` and back, unfragmented.
 [[nodiscard]] bool carries_packet(const Enter& enter, const IpAddress& target, std::uint32_t bytes);
 
-/// The path of this very program.
+/// The path that this very program was started from; after an upgrade the new one is there.
 [[nodiscard]] std::string own_program();
 /// The last line of a log, safe to show.
 [[nodiscard]] std::string last_line(const std::string& path);
