@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "configs/toml_writer.h"
 #include "lab/netns.h"
 #include "tests/app/link_sites.h"
 
@@ -81,6 +82,7 @@ struct HostsOptions {
   std::string more{sweep_allowed};  // behind both configs
   std::string profile{"lan"};
   std::string name{"hosts"};
+  configs::NativeKnobs knobs{};  // of both links
 };
 
 // The office listens, the off-site gateway connects and asks; each has its agent.
@@ -88,7 +90,7 @@ class Hosts : public Sites {
  public:
   explicit Hosts(const HostsOptions& options = {}) : Sites(options.profile, options.name) {
     for (const std::string& path : {files.office.config_path, files.offsite.config_path}) {
-      require(write_file(path, read(path) + options.more, 0644));
+      require(write_file(path, configs::with_knobs(read(path) + options.more, options.knobs), 0644));
     }
     start_both();
     wait_until_up();

@@ -11,7 +11,12 @@ using namespace lt::app::test;
 namespace {
 
 // What somebody left behind who had heard that small packets are safe: a tenth of the line goes into headers.
-const std::string slow_settings = "\n[native]\nmtu = 576\noffload = false\n";
+configs::NativeKnobs slow_knobs() {
+  configs::NativeKnobs knobs;
+  knobs.mtu = 576;
+  knobs.offload = false;
+  return knobs;
+}
 const std::string slow_arm = "native mtu=576 offload=off";
 
 class Owner {
@@ -44,7 +49,7 @@ TEST_CASE("a staged sweep between two gateways reaches its verdict, which is app
     WARN("not run: it takes ten minutes, and LINKTUNE_COMPLETE=1 runs it");
     return;
   }
-  Hosts hosts({.more = slow_settings + sweep_allowed, .profile = "fibre", .name = "staged"});
+  Hosts hosts({.profile = "fibre", .name = "staged", .knobs = slow_knobs()});
   require(hosts.sandbox.set_wan(lab::all_directions, {"rate=20mbit", "delay=5ms"}));
   hosts.start_agents();
   const std::string office = read(hosts.files.office.config_path);
