@@ -166,7 +166,7 @@ void ControlServer::run() {
   state_->context.run();
   // Whoever asks once more while things are taken down is not to wait.
   asked_at_ms = now_ms();
-  state_->signals.clear();
+  // Over the set's own handler, not after clear(): in between the next of a burst would find the default, and kill.
   for (const int number : {SIGINT, SIGTERM}) std::signal(number, end_at_once);
 }
 

@@ -3,7 +3,7 @@
 //
 // Three kinds of calls stand apart:
 //   - refused kindly, since the C library tries them and has another way: clone3 (its flags lie in memory, where no
-//     filter sees them; clone is tried next), opening for writing, executable memory, removing files;
+//     filter sees them; clone is tried next), opening for writing, executable memory, removing files, and what no trace has;
 //   - allowed with some arguments only: clone (threads, no processes), socket (no raw, no packet sockets), ioctl;
 //   - io_uring: needed by the data plane, and its operations pass by any filter. What they can reach is bounded by
 //     other means: no capability, no file but for reading (Landlock acts on io_uring too), nothing of other users.
@@ -36,26 +36,28 @@ using Filter = std::unique_ptr<void, Freed<::seccomp_release>>;
 
 constexpr int plain_calls[] = {
     // bytes
-    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(lseek),
-    SCMP_SYS(preadv2), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
-    SCMP_SYS(sendmmsg),
+    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(lseek),
+    SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
     // events and time
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll),
     SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(futex),
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
     // sockets
     SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fcntl),
+    SCMP_SYS(getsockname), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fcntl),
     // what a look-up and the status read
-    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(getdents64), SCMP_SYS(uname), SCMP_SYS(getrandom),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(getdents64), SCMP_SYS(uname), SCMP_SYS(getrandom),
     // memory and threads
     SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
     SCMP_SYS(exit_group), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
     SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler), SCMP_SYS(rseq),
-    SCMP_SYS(set_robust_list), SCMP_SYS(membarrier), SCMP_SYS(getrusage),
-    SCMP_SYS(statx), SCMP_SYS(sysinfo), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler), SCMP_SYS(epoll_pwait2)};
+    SCMP_SYS(sched_getaffinity), SCMP_SYS(rseq), SCMP_SYS(set_robust_list), SCMP_SYS(sysinfo)};
+// Seen in no trace. Another C library may try them, and has another way.
+constexpr int dispensable_calls[] = {
+    SCMP_SYS(pread64), SCMP_SYS(preadv2), SCMP_SYS(recvmmsg), SCMP_SYS(nanosleep), SCMP_SYS(getpeername), SCMP_SYS(stat),
+    SCMP_SYS(statx), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_getparam),
+    SCMP_SYS(sched_getscheduler), SCMP_SYS(membarrier), SCMP_SYS(getrusage), SCMP_SYS(epoll_pwait2)};
 constexpr int ring_calls[] = {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)};
 constexpr std::size_t calls_with_conditions = 10;  // openat open clone socket ioctl mmap mprotect prlimit64 tgkill prctl
 
@@ -167,6 +169,7 @@ Status close_sandbox(SandboxMode mode, bool with_io_uring) {
   Rules rules(mode);
   rules.allow(plain_calls);
   if (with_io_uring) rules.allow(ring_calls);
+  for (const int call : dispensable_calls) rules.refuse(call, ENOSYS, {});
   add_file_rules(rules);
   add_memory_rules(rules);
   add_thread_rules(rules);

@@ -19,6 +19,10 @@ namespace {
 constexpr unsigned user_timeout_ms = 20'000;
 constexpr int keepalive_idle_s = 5;
 constexpr int keepalive_interval_s = 2;
+// What the kernel holds until the link takes it (listen_backlog at a turn): two seconds of a flood of two thousand a second,
+// for a busy machine. Where this queue is full the kernel forgets a connection that its client takes for made, and the
+// client waits in vain. net.core.somaxconn bounds it, too: 4096 unless somebody has changed it.
+constexpr int accept_queue = 4096;
 
 template <class Value>
 Status set_option(int fd, int level, int name, const Value& value, const char* what) {
@@ -73,7 +77,7 @@ Result<Fd> listen_on(const Endpoint& endpoint, const StreamOptions& options) {
   LT_CHECK(set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
   LT_CHECK(set_mark(fd.get(), options.mark));  // accepted connections inherit it, their SYN-ACK included
   LT_CHECK(set_congestion_control(fd.get(), options.congestion_control));
-  if (::bind(fd.get(), local.raw(), local.length) != 0 || ::listen(fd.get(), listen_backlog) != 0) {
+  if (::bind(fd.get(), local.raw(), local.length) != 0 || ::listen(fd.get(), accept_queue) != 0) {
     const int error = errno;
     if (error == EADDRINUSE) {
       return fail(Errc::busy, "port " + std::to_string(endpoint.port) +
