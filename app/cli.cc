@@ -152,8 +152,8 @@ void add_sweep(CLI::App& app, Shell& shell) {
   command->add_option("--arm", options->arms, "only these and the bare line: \"native mtu=9000\", \"openvpn proto=tcp\"; repeatable");
   command->add_option("--seed", options->seed, "of the order of trials and of the line (default: drawn and printed)");
   command->add_option("--blocks", options->blocks, "a ranking of that many fresh starts of each setting instead of a decision")->check(CLI::Range(1, 1000));
-  command->add_option("--seconds", options->seconds, "measured each way")->check(CLI::Range(1, 300))->capture_default_str();
-  command->add_option("--omit", options->omit_seconds, "left out before")->check(CLI::Range(0, 60))->capture_default_str();
+  command->add_option("--seconds", options->seconds, "measured each way (default: what line and budget allow, at most 4; a ranking: 4)")->check(CLI::Range(1, 300));
+  command->add_option("--omit", options->omit_seconds, "left out before (default: likewise, at most 2; a ranking: 2)")->check(CLI::Range(0, 60));
   command->add_option("--congestion", options->congestion, "TCP_CONGESTION of the measured flows")->capture_default_str();
   command->add_option("--budget", options->budget, "how long it may take, for example 20m or 2h (default: 20m; a ranking: no limit)");
   command->add_option("--journal", options->journal, "where each trial is recorded (default: ./linktune-sweep-SEED.jsonl)");

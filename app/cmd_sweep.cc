@@ -1,8 +1,10 @@
 #include "app/cmd_sweep.h"
 
 #include <algorithm>
+#include <map>
 
 #include "app/cmd_openvpn.h"
+#include "app/daemon.h"
 #include "app/lab_bench.h"
 #include "app/link_bench.h"
 #include "app/progress.h"
@@ -10,6 +12,8 @@
 #include "base/format.h"
 #include "base/text.h"
 #include "configs/calendar.h"
+#include "configs/knob.h"
+#include "configs/toml_reader.h"
 #include "tuner/journal.h"
 #include "tuner/page.h"
 #include "tuner/random.h"
@@ -121,6 +125,35 @@ Result<std::vector<tuner::Arm>> carrier_defaults(const SweepCommand& command) {
   return defaults;
 }
 
+// The short list first, then all else, the carriers in turns: a budget that does not hold all of them drops the last.
+std::vector<tuner::Arm> by_promise(tuner::SpaceOptions options) {
+  options.quick = true;
+  std::vector<tuner::Arm> arms = tuner::default_arms(options);
+  options.quick = false;
+  std::map<tuner::ArmCarrier, std::vector<tuner::Arm>> rest;
+  std::size_t longest = 0;
+  for (const tuner::Arm& arm : tuner::default_arms(options)) {
+    rest[arm.carrier].push_back(arm);
+    longest = std::max(longest, rest[arm.carrier].size());
+  }
+  for (std::size_t place = 0; place < longest; ++place) {
+    for (const auto& [carrier, of_carrier] : rest) {
+      if (place < of_carrier.size()) add_arm(arms, of_carrier[place]);
+    }
+  }
+  return arms;
+}
+
+// Up to what the knob table allows, from what the search tries anyhow; as those arms, with a short queue.
+tuner::FindLargestMtu largest_openvpn_mtu() {
+  return {.arm = {"openvpn tcp largest",
+                  tuner::ArmCarrier::openvpn,
+                  {{"proto", "tcp"}, {"mssfix", "0"}, {"txqueuelen", "100"}, {"tcp_queue_limit", "1024"}, {"tcp_nodelay", "on"}},
+                  "the largest packet that was found to work, by sending"},
+          .low = 65'000,
+          .high = static_cast<std::uint32_t>(configs::find_knob(configs::Carrier::openvpn, "tun_mtu")->max)};
+}
+
 // Where arms come from that nobody has named. Whoever names arms gets those and no others.
 tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::Arm& incumbent) {
   tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
@@ -131,10 +164,21 @@ tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::A
     known.physics = physics;
     return known;
   };
-  return {.space = [on_line](const tuner::Physics& physics) { return tuner::default_arms(on_line(physics)); },
+  return {.space = [on_line](const tuner::Physics& physics) { return by_promise(on_line(physics)); },
           .variants = [on_line](const tuner::Arm& arm, const tuner::Physics& physics) {
             return tuner::neighbours_of(arm, on_line(physics));
-          }};
+          },
+          .largest_mtu = with_openvpn ? std::optional(largest_openvpn_mtu()) : std::nullopt,
+          .ruled_out = [on_line](const tuner::Physics& physics) { return tuner::ruled_out_arms(on_line(physics)); }};
+}
+
+// What the link of that config runs with.
+Result<tuner::Arm> present_settings(const std::string& config_path) {
+  LT_TRY(const auto config, configs::load_link_config(config_path));
+  tuner::Arm arm{"present settings", tuner::ArmCarrier::native, {}, "what " + config_path + " says"};
+  for (const auto& [name, value] : configs::describe_changes(config.knobs)) arm.settings.push_back({name, value});
+  LT_CHECK(tuner::validate(arm));
+  return arm;
 }
 
 // The question of a staged sweep, and the arms that it begins with.
@@ -148,8 +192,12 @@ Status ask(const SweepCommand& command, tuner::SweepOptions& options) {
   }
   LT_TRY(question.within, share_of(command.within));
   question.confidence = command.confidence / 100;
+  question.fits_times = !command.seconds && !command.omit_seconds;
   LT_TRY(question.defaults, carrier_defaults(command));
   question.incumbent = question.defaults.front();
+  if (!command.config_path.empty()) {
+    LT_TRY(question.incumbent, present_settings(command.config_path));
+  }
   if (!command.incumbent.empty()) {
     LT_TRY(question.incumbent, tuner::parse_arm(command.incumbent));
     question.incumbent.label = "present settings";
@@ -167,6 +215,27 @@ Status ask(const SweepCommand& command, tuner::SweepOptions& options) {
   return {};
 }
 
+// The words that ask for the same again; seed, goal and time are the report's to add.
+std::vector<std::string> words_of(const SweepCommand& command) {
+  std::vector<std::string> words{"linktune", "sweep"};
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (!value.empty()) words.insert(words.end(), {name, value});
+  };
+  add("--config", command.config_path);
+  if (!command.config_path.empty() && command.run_directory != default_run_directory) add("--run-dir", command.run_directory);
+  add("--lab", command.lab_profile);
+  for (const std::string& word : command.lab_words) add("--line", word);
+  if (command.quick) words.emplace_back("--quick");
+  add("--incumbent", command.incumbent);
+  if (!command.with_native) words.emplace_back("--no-native");
+  if (!command.with_openvpn) words.emplace_back("--no-openvpn");
+  for (const std::string& arm : command.arms) add("--arm", arm);
+  if (command.seconds) add("--seconds", std::to_string(*command.seconds));
+  if (command.omit_seconds) add("--omit", std::to_string(*command.omit_seconds));
+  if (command.congestion != SweepCommand{}.congestion) add("--congestion", command.congestion);
+  return words;
+}
+
 bool has_carrier(const std::vector<tuner::Arm>& arms, tuner::ArmCarrier carrier) {
   return std::any_of(arms.begin(), arms.end(), [&](const tuner::Arm& arm) { return arm.carrier == carrier; });
 }
@@ -179,12 +248,13 @@ Result<Job> new_job(const SweepCommand& command) {
   LT_TRY(job.options.arms, arms_of(command));
   if (!is_ranking(command)) LT_CHECK(ask(command, job.options));
   LT_CHECK(check_arms(job.options.arms));
-  job.options.plan.duration = std::chrono::seconds(command.seconds);
-  job.options.plan.omit = std::chrono::seconds(command.omit_seconds);
+  if (command.seconds) job.options.plan.duration = std::chrono::seconds(*command.seconds);
+  if (command.omit_seconds) job.options.plan.omit = std::chrono::seconds(*command.omit_seconds);
   job.options.plan.congestion = command.congestion;
   LT_CHECK(tuner::validate(job.options.plan));
   job.options.seed = command.seed.value_or(tuner::fresh_seed());
   job.options.blocks = command.blocks.value_or(job.options.blocks);
+  job.options.command = words_of(command);
   job.options.journal_path = command.journal.empty() ? format("linktune-sweep-{}.jsonl", job.options.seed) : command.journal;
   return job;
 }

@@ -28,8 +28,8 @@ struct SweepCommand {
   std::vector<std::string> arms;       // "native mtu=9000"; empty: the default set
   std::optional<std::uint64_t> seed;
   std::optional<std::size_t> blocks;   // one stage of that many, no decision
-  unsigned seconds{4};
-  unsigned omit_seconds{2};
+  std::optional<unsigned> seconds;       // of each test; empty: at most 4, as line and budget allow
+  std::optional<unsigned> omit_seconds;  // left out before it; empty: at most 2, likewise
   std::string congestion{"cubic"};     // of the measured flows
   std::string budget;                  // "20m"; empty: 20 minutes, a ranking has none
   std::string journal;                 // empty: ./linktune-sweep-SEED.jsonl

@@ -6,6 +6,7 @@
 
 #include "app/arm_knobs.h"
 #include "app/control.h"
+#include "app/device_rate.h"
 #include "base/text.h"
 #include "configs/toml_reader.h"
 #include "tuner/fields.h"
@@ -312,6 +313,7 @@ Result<tuner::Physics> LinkBench::physics(const std::stop_token& stop) {
   if (started.failure) return fail(*started.failure);
   const Either either(stop, lost_.get_token());
   auto surveyed = unless_lost(tuner::survey_line({.client = target_->probe, .data = target_->data}, either.token()), stop);
+  if (surveyed) surveyed->device_rate = device_rate_towards(target_->data);
   LT_CHECK(dismantle());
   return surveyed;
 }

@@ -87,4 +87,21 @@ std::string printable(std::string_view text, std::size_t length_max) {
   return safe;
 }
 
+std::string quoted_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ' ';
+    constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@+%";
+    const bool is_plain = !word.empty() && word.find_first_not_of(plain) == word.npos;
+    if (is_plain) {
+      text += word;
+      continue;
+    }
+    text += '\'';
+    for (const char c : word) text += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
 }  // namespace lt

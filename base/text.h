@@ -23,4 +23,7 @@ namespace lt {
 /// `text` with all but printable ASCII replaced by \xNN, at most `length_max` characters: safe to log or show.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t length_max);
 
+/// `words` as one line of a shell, each in single quotes where it needs them.
+[[nodiscard]] std::string quoted_text(const std::vector<std::string>& words);
+
 }  // namespace lt

@@ -127,22 +127,6 @@ Result<int> run_to_end(const Argv& argv, const SideStreams& streams) {
 
 }  // namespace
 
-std::string quoted_text(const Argv& argv) {
-  std::string text;
-  for (const std::string& word : argv) {
-    if (!text.empty()) text += ' ';
-    const bool is_plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@+") == word.npos;
-    if (is_plain) {
-      text += word;
-      continue;
-    }
-    text += '\'';
-    for (const char c : word) text += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
-    text += '\'';
-  }
-  return text;
-}
-
 Result<int> TextSide::run(const Argv& argv, const SideStreams& streams) {
   Argv whole = options_.program;
   whole.push_back(quoted_text(argv));

@@ -77,9 +77,6 @@ class TextSide : public Side {
   Options options_;
 };
 
-/// `argv` as one text of a shell, each word in single quotes where it needs them.
-[[nodiscard]] std::string quoted_text(const Argv& argv);
-
 /// Runs `send` at `from` and `receive` at `to`, the one's output into the other's input.
 /// @return bytes carried
 /// @error io: the first to fail, with its last words

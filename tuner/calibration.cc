@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "tuner/figures.h"
 #include "tuner/sweep.h"
+#include "tuner/trial_times.h"
 #include "tuner/verdict.h"
 
 namespace lt::tuner {
@@ -58,7 +59,7 @@ void take_noise(Calibration& calibration, const Evidence& evidence, std::size_t 
 
 // What a start and its end took beyond the measuring.
 void take_times(Calibration& calibration, const Evidence& evidence, std::size_t incumbent) {
-  const TrialPlan& plan = evidence.header.plan;
+  const TrialPlan plan = fitted_plan(evidence);
   calibration.sample_time = plan.measuring_time();
   calibration.start_time = start_time_guess;
   Milliseconds spent{0};
@@ -89,11 +90,12 @@ std::size_t blocks_within(const Calibration& calibration, const TrialPlan& plan,
                                   static_cast<double>(std::max(block, Milliseconds(1)).count()));
 }
 
-// Longer where the rate had not settled, as far as the budget still holds the blocks of a decision.
+// Longer where the rate had not settled, as far as the budget still holds the blocks of a decision. Times
+// that were fitted to a budget have no room for it: more starts say more than longer ones.
 void choose_duration(Calibration& calibration, const Evidence& evidence, double unsteadiness) {
-  const TrialPlan& plan = evidence.header.plan;
+  const TrialPlan plan = fitted_plan(evidence);
   calibration.duration = plan.duration;
-  if (unsteadiness <= steady_variation_max) return;
+  if (unsteadiness <= steady_variation_max || evidence.header.question->fits_times) return;
   const double factor = std::pow(unsteadiness / steady_variation_max, 2);
   const auto wished = std::min<double>(static_cast<double>(sample_duration_max.count()),
                                        factor * static_cast<double>(plan.duration.count()));
@@ -108,7 +110,7 @@ void choose_duration(Calibration& calibration, const Evidence& evidence, double 
 
 void choose_samples(Calibration& calibration, const Evidence& evidence) {
   const auto seconds = [](Milliseconds time) { return static_cast<double>(time.count()) * 1e-3; };
-  const TrialPlan& plan = evidence.header.plan;
+  const TrialPlan plan = fitted_plan(evidence);
   const Milliseconds sample =
       time_of_arm(calibration, plan, 1) - calibration.start_time;
   calibration.samples_per_start =
@@ -127,7 +129,7 @@ std::string percent(double share) {
 
 void forecast(Calibration& calibration, const Evidence& evidence) {
   const Question& question = *evidence.header.question;
-  calibration.blocks = blocks_within(calibration, evidence.header.plan, question.budget,
+  calibration.blocks = blocks_within(calibration, fitted_plan(evidence), question.budget,
                                      calibration.samples_per_start);
   calibration.eta = question.budget;
   if (calibration.blocks >= 2) {

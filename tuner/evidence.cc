@@ -14,6 +14,16 @@ std::string_view name_of(Method method) {
   return "unknown";
 }
 
+std::string sentence_of(const LargestMtuRecord& record) {
+  const std::string whose = "the largest MTU of \"" + record.arm.label + "\"";
+  if (record.failure) return whose + " is not known: " + record.failure->text();
+  const std::string trials = std::to_string(record.trials) + (record.trials == 1 ? " start" : " starts");
+  if (!record.largest) return whose + " was not found: none that was tried works (" + trials + ")";
+  std::string text = whose + " is " + std::to_string(*record.largest) + ", found by sending (" + trials + ")";
+  if (record.too_large) text += "; " + std::to_string(*record.too_large) + " does not work";
+  return text;
+}
+
 std::string_view name_of(UnitStatus status) {
   switch (status) {
     case UnitStatus::measured:
@@ -54,6 +64,7 @@ std::size_t Evidence::blocks_of(Stage stage) const {
 
 Milliseconds Evidence::elapsed() const {
   Milliseconds sum = physics ? physics->took : Milliseconds(0);
+  if (largest_mtu) sum += largest_mtu->took;
   for (const GateRecord& gate : gates)
     sum += gate.took;
   Nanoseconds of_units{0};

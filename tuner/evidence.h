@@ -31,6 +31,7 @@ struct Question {
   double confidence{0.95};  // of the claims
   Arm incumbent{};          // what the owner runs now
   std::vector<Arm> defaults{};  // of the carriers that are tried; measured in each block
+  bool fits_times{false};   // trials may be shorter than the plan's, to fit the budget
 };
 
 /// What does not change in the course of a sweep, but for the arms: stages add some.
@@ -43,6 +44,7 @@ struct SweepHeader {
   std::vector<Fact> facts;  // versions, kernel
   std::string started;      // UTC, "2026-01-31T12:00:00Z"
   std::optional<Question> question{};  // of a staged sweep only
+  std::vector<std::string> command{};  // words that ask for it again, but for seed, goal and time; empty: not known
 
   [[nodiscard]] Method method() const { return question ? Method::staged : Method::ranking; }
   /// Place of an arm by its text. @return nothing when it is not there
@@ -80,6 +82,19 @@ struct PhysicsRecord {
   Milliseconds took{0};
 };
 
+/// The largest MTU of an arm that really works, found by starting it and sending full packets.
+struct LargestMtuRecord {
+  Arm arm{};                               // with that MTU; without one of its own where none worked
+  std::optional<std::uint32_t> largest{};  // nothing: none of those tried worked, or the bench failed
+  std::optional<std::uint32_t> too_large{};  // the smallest that was tried and did not work
+  unsigned trials{0};
+  std::optional<Error> failure{};  // the bench's
+  Milliseconds took{0};
+};
+
+/// For people, in one sentence.
+[[nodiscard]] std::string sentence_of(const LargestMtuRecord& record);
+
 /// What the gate said of one arm.
 struct GateRecord {
   std::size_t arm{0};
@@ -92,6 +107,7 @@ struct Addition {
   Stage stage{Stage::search};
   std::size_t first{0};  // place of the first in SweepHeader::arms
   std::size_t count{0};
+  std::vector<std::string> ruled_out{};  // what was not brought in, each with the reason
 };
 
 /// From `block` on, the line or the machine is not what it was: later blocks are of their own epoch.
@@ -104,6 +120,7 @@ struct Epoch {
 struct Evidence {
   SweepHeader header;
   std::optional<PhysicsRecord> physics;
+  std::optional<LargestMtuRecord> largest_mtu{};
   std::vector<Addition> additions;
   std::vector<GateRecord> gates;
   std::vector<Epoch> epochs;  // beyond the first

@@ -49,15 +49,12 @@ bool is_over(const Evidence& part, std::size_t arm, const Limit& limit) {
   return has_any;
 }
 
-bool is_gated_out(const Evidence& evidence, std::size_t arm, PathStep& step) {
-  const GateRecord* gate = evidence.gate_of(arm);
-  if (gate == nullptr || !gate->outcome.failure) return false;
+void take_out_gated(const Evidence& evidence, PathStep& step) {
   for (Placing& placing : step.placings) {
-    if (placing.arm != arm) continue;
-    placing.is_kept = false;
-    placing.reason = "the gate: " + gate->outcome.failure->text();
+    const GateRecord* gate = evidence.gate_of(placing.arm);
+    if (gate != nullptr && gate->outcome.failure)
+      placing.reason = "the gate: " + gate->outcome.failure->text();
   }
-  return true;
 }
 
 }  // namespace
@@ -154,9 +151,10 @@ Search walk_search(const Evidence& evidence, std::span<const std::size_t> entran
       search.steps.push_back(std::move(step));
       return search;
     }
-    search.alive = keep_first(step.placings, kept_of(search.alive.size()));
-    // Survivors meet the gate before the next round, so no block was chosen without this.
-    std::erase_if(search.alive, [&](std::size_t arm) { return is_gated_out(evidence, arm, step); });
+    const std::size_t count = kept_of(search.alive.size());
+    // Those that the last round leaves meet the gate; in earlier rounds nobody knew of it.
+    if (count <= finalists_max) take_out_gated(evidence, step);
+    search.alive = keep_first(step.placings, count);
     search.steps.push_back(std::move(step));
   }
 }

@@ -9,6 +9,8 @@ namespace lt::tuner {
 
 namespace {
 
+constexpr std::size_t command_words_max = 1'024;
+constexpr std::size_t command_word_length_max = 4'096;
 constexpr std::size_t time_length_max = 40;
 constexpr std::size_t block_units_max = 4 * arms_max;
 constexpr std::uint64_t budget_ms_max = 30ULL * 86'400'000;
@@ -46,7 +48,8 @@ Json question_to_json(const Question& question) {
           {"within", question.within},
           {"confidence", question.confidence},
           {"incumbent", to_json(question.incumbent)},
-          {"defaults", defaults}};
+          {"defaults", defaults},
+          {"fits_times", question.fits_times}};
 }
 
 // A share of 1, neither end included.
@@ -66,6 +69,18 @@ Result<std::vector<Arm>> arms_from_json(const Json& value, std::string_view name
   return arms;
 }
 
+// For reports only; so nothing but printable text.
+Result<std::vector<std::string>> words_field(const Json& value, std::string_view name) {
+  std::vector<std::string> words;
+  LT_TRY(const Json list, list_field(value, name, command_words_max));
+  for (const Json& item : list) {
+    if (!item.is_string() || item.get_ref<const std::string&>().size() > command_word_length_max)
+      return fail(Errc::invalid, "`" + std::string(name) + "` must hold short texts");
+    words.push_back(printable(item.get<std::string>(), command_word_length_max));
+  }
+  return words;
+}
+
 Result<Question> question_from_json(const Json& value) {
   Question question;
   LT_TRY(const std::string goal, text_field(value, "goal", 32));
@@ -79,6 +94,9 @@ Result<Question> question_from_json(const Json& value) {
   LT_TRY(const Json incumbent, object_field(value, "incumbent"));
   LT_TRY(question.incumbent, arm_from_json(incumbent));
   LT_TRY(question.defaults, arms_from_json(value, "defaults"));
+  if (has_field(value, "fits_times")) {
+    LT_TRY(question.fits_times, truth_field(value, "fits_times"));
+  }
   return question;
 }
 
@@ -124,10 +142,11 @@ class Collector {
     if (kind == "void") return take_void(line);
     if (kind == "gate") return take_gate(line);
     if (kind == "physics") return take_physics(line);
+    if (kind == "largest_mtu") return take_largest_mtu(line);
     if (kind == "arms") return take_arms(line);
     if (kind == "epoch") return take_epoch(line);
     return fail(Errc::invalid,
-                "`kind` must be block, unit, void, physics, gate, arms or epoch");
+                "`kind` must be block, unit, void, physics, largest_mtu, gate, arms or epoch");
   }
 
   JournalContents finish() { return std::move(contents_); }
@@ -186,6 +205,32 @@ class Collector {
     return {};
   }
 
+  Status take_largest_mtu(const Json& line) {
+    if (contents_.largest_mtu) return fail(Errc::invalid, "`largest_mtu` comes twice");
+    LargestMtuRecord record;
+    LT_TRY(const Json arm, object_field(line, "arm"));
+    LT_TRY(record.arm, arm_from_json(arm));
+    LT_TRY(record.largest, maybe_mtu_field(line, "largest"));
+    LT_TRY(record.too_large, maybe_mtu_field(line, "too_large"));
+    LT_TRY(const std::uint64_t trials, whole_field(line, "trials", {0, 1'000}));
+    record.trials = static_cast<unsigned>(trials);
+    LT_TRY(record.took, time_field(line, "took_ms"));
+    if (has_field(line, "error")) {
+      LT_TRY(const Json error, object_field(line, "error"));
+      LT_TRY(record.failure, error_from_json(error));
+    }
+    contents_.largest_mtu = std::move(record);
+    return {};
+  }
+
+  static Result<std::optional<std::uint32_t>> maybe_mtu_field(const Json& line, std::string_view name) {
+    std::optional<std::uint32_t> mtu;
+    if (!has_field(line, name)) return mtu;
+    LT_TRY(const std::uint64_t bytes, whole_field(line, name, {1, 65'535}));
+    mtu = static_cast<std::uint32_t>(bytes);
+    return mtu;
+  }
+
   Status take_gate(const Json& line) {
     GateRecord record;
     LT_TRY(record.arm, arm_place(line, contents_.header));
@@ -200,7 +245,10 @@ class Collector {
     LT_TRY(const Stage stage, stage_field(line));
     LT_TRY(std::vector<Arm> arms, arms_from_json(line, "arms"));
     SweepHeader& header = contents_.header;
-    contents_.additions.push_back({stage, header.arms.size(), arms.size()});
+    contents_.additions.push_back({stage, header.arms.size(), arms.size(), {}});
+    if (has_field(line, "ruled_out")) {
+      LT_TRY(contents_.additions.back().ruled_out, words_field(line, "ruled_out"));
+    }
     for (Arm& arm : arms) {
       if (header.place_of(arm)) return fail(Errc::invalid, "an arm that is there already");
       header.arms.push_back(std::move(arm));
@@ -245,6 +293,7 @@ Json to_json(const SweepHeader& header) {
                 {"plan", to_json(header.plan)},
                 {"arms", arms}};
   if (header.question) value["question"] = question_to_json(*header.question);
+  if (!header.command.empty()) value["command"] = header.command;
   return value;
 }
 
@@ -266,6 +315,9 @@ Result<SweepHeader> sweep_header_from_json(const Json& value) {
   LT_TRY(header.plan, trial_plan_from_json(plan));
   LT_TRY(header.arms, arms_from_json(value, "arms"));
   if (header.arms.empty()) return fail(Errc::invalid, "`arms` must not be empty");
+  if (has_field(value, "command")) {
+    LT_TRY(header.command, words_field(value, "command"));
+  }
   if (!has_field(value, "question")) return header;
   LT_TRY(const Json question, object_field(value, "question"));
   LT_TRY(header.question, question_from_json(question));
@@ -286,6 +338,7 @@ Json to_json(const Block& block, const SweepHeader& header) {
           {"epoch", block.epoch},
           {"duration_ms", block.duration.count()},
           {"omit_ms", block.omit.count()},
+          {"idle_ms", block.idle.count()},
           {"units", units}};
 }
 
@@ -299,6 +352,9 @@ Result<Block> block_from_json(const Json& value, const SweepHeader& header) {
   LT_TRY(block.epoch, whole_field(value, "epoch", {0, sweep_blocks_max}));
   LT_TRY(block.duration, time_field(value, "duration_ms"));
   LT_TRY(block.omit, time_field(value, "omit_ms"));
+  if (has_field(value, "idle_ms")) {
+    LT_TRY(block.idle, time_field(value, "idle_ms"));
+  }
   LT_TRY(const Json units, list_field(value, "units", block_units_max));
   for (const Json& item : units) {
     PlannedUnit unit;
@@ -425,6 +481,18 @@ Status Journal::append(const PhysicsRecord& record) {
   return append_line(value);
 }
 
+Status Journal::append(const LargestMtuRecord& record) {
+  const auto maybe = [](const std::optional<std::uint32_t>& mtu) { return mtu ? Json(*mtu) : Json(nullptr); };
+  Json value = {{"kind", "largest_mtu"},
+                {"arm", to_json(record.arm)},
+                {"largest", maybe(record.largest)},
+                {"too_large", maybe(record.too_large)},
+                {"trials", record.trials},
+                {"took_ms", record.took.count()}};
+  if (record.failure) value["error"] = error_to_json(*record.failure);
+  return append_line(value);
+}
+
 Status Journal::append(const GateRecord& record, const SweepHeader& header) {
   const Arm& arm = header.arms.at(record.arm);
   return append_line({{"kind", "gate"},
@@ -438,8 +506,10 @@ Status Journal::append(const Addition& addition, const SweepHeader& header) {
   Json arms = Json::array();
   for (std::size_t i = 0; i < addition.count; ++i)
     arms.push_back(to_json(header.arms.at(addition.first + i)));
-  return append_line(
-      {{"kind", "arms"}, {"stage", std::string(name_of(addition.stage))}, {"arms", arms}});
+  return append_line({{"kind", "arms"},
+                      {"stage", std::string(name_of(addition.stage))},
+                      {"arms", arms},
+                      {"ruled_out", addition.ruled_out}});
 }
 
 Status Journal::append(const Epoch& epoch) {

@@ -2,8 +2,8 @@
 // next begins.
 //
 // Append-only JSON lines. The first line says what the sweep is (seed, arms, plan, question, facts).
-// Then, as they come: what the line is (physics), arms that a stage brought in, what the gate said
-// of one, what a block consists of (block), its units one by one (unit), a block that is void, a new
+// Then, as they come: what the line is (physics), the largest MTU that works, arms that a stage brought
+// in, what the gate said of one, what a block consists of (block), its units one by one (unit), a block that is void, a new
 // epoch. A block that a crash or Ctrl-C has broken is measured anew as a whole, else its arms would
 // not be comparable. A torn last line is what a crash leaves; it is dropped, and cut off before the
 // next line is written.
@@ -53,6 +53,7 @@ class Journal {
   [[nodiscard]] Status append(const Block& block, const SweepHeader& header);
   [[nodiscard]] Status append(const Unit& unit, const SweepHeader& header);
   [[nodiscard]] Status append(const PhysicsRecord& record);
+  [[nodiscard]] Status append(const LargestMtuRecord& record);
   [[nodiscard]] Status append(const GateRecord& record, const SweepHeader& header);
   /// @param header  holds the arms already
   [[nodiscard]] Status append(const Addition& addition, const SweepHeader& header);

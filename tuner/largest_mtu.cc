@@ -40,7 +40,7 @@ Result<MtuFound> find_largest_mtu(Bench& bench, const Arm& arm, std::uint32_t lo
                                   std::uint32_t high, const std::stop_token& stop) {
   if (arm.carrier == ArmCarrier::bare)
     return fail(Errc::invalid, "the bare line has no MTU to set");
-  const std::string knob = arm.carrier == ArmCarrier::openvpn ? "tun_mtu" : "mtu";
+  const std::string knob = mtu_knob_of(arm);
   return find_largest_mtu(low, high, [&](std::uint32_t mtu) -> Result<bool> {
     Arm trial = arm;
     std::erase_if(trial.settings, [&](const Setting& setting) { return setting.name == knob; });
@@ -49,6 +49,10 @@ Result<MtuFound> find_largest_mtu(Bench& bench, const Arm& arm, std::uint32_t lo
     LT_CHECK(bench.dismantle());
     return passed;
   });
+}
+
+std::string mtu_knob_of(const Arm& arm) {
+  return arm.carrier == ArmCarrier::openvpn ? "tun_mtu" : "mtu";
 }
 
 }  // namespace lt::tuner

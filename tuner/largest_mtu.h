@@ -33,4 +33,7 @@ struct MtuFound {
 [[nodiscard]] Result<MtuFound> find_largest_mtu(Bench& bench, const Arm& arm, std::uint32_t low,
                                                 std::uint32_t high, const std::stop_token& stop);
 
+/// The knob that sets an arm's MTU.
+[[nodiscard]] std::string mtu_knob_of(const Arm& arm);
+
 }  // namespace lt::tuner

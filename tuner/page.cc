@@ -8,6 +8,7 @@
 #include "configs/openvpn_writer.h"
 #include "configs/toml_writer.h"
 #include "tuner/chart_canvas.h"
+#include "tuner/fate.h"
 #include "tuner/markup.h"
 #include "tuner/page_charts.h"
 #include "tuner/page_frame.h"
@@ -102,12 +103,7 @@ std::string verdict_of(const Report& report) {
       html += paragraph("Chosen among those not shown worse by: " + decision.choice_reason + ".",
                         " class=\"lead\"");
   }
-  if (report.result.is_stopped || report.result.is_out_of_time)
-    html +=
-        paragraph("Not finished: " +
-                      std::string(report.result.is_stopped ? "it was stopped. " : "time was up. ") +
-                      report.result.how_to_resume(),
-                  " class=\"lead\"");
+  html += paragraph(how_to_settle(report), " class=\"lead\"");
   return html + cards_of(report);
 }
 
@@ -199,7 +195,7 @@ std::string results_table(const Report& report) {
           format("{:.1f}", row.start_ms / 1e3)};
       cells.insert(cells.end(), numbers.begin(), numbers.end());
     }
-    cells.push_back(format("{}/{}", row.failures, row.units + row.failures));
+    cells.push_back(is_untried(row) ? "\u2013" : format("{}/{}", row.failures, row.units + row.failures));
     table.add(std::move(cells), fate.tone == ChartTone::plain ? "" : tone_class(fate.tone));
   }
   return table.html(format("Medians over {} blocks of fresh starts; spread = (p95 - p5) / median.",
@@ -334,7 +330,7 @@ std::string reproduction_of(const Report& report) {
     html += paragraph("This report again, byte for byte, from its evidence:") +
             copy_box("linktune replay " + result.journal_path + " --html report.html\n");
   html += paragraph("The same order of trials with the same settings:") +
-          copy_box(format("linktune sweep --seed {}\n", result.header.seed));
+          copy_box(result.how_to_repeat() + "\n");
   PageTable facts({"fact", "value"});
   facts.text_columns({1});
   facts.add({"sweep", result.header.id});
@@ -360,12 +356,23 @@ std::string facts_of_line(const Physics& physics) {
   return html + "</ul>\n";
 }
 
+std::string ruled_out_list(const SweepResult& result) {
+  const auto ruled_out = ruled_out_of(result);
+  if (ruled_out.empty()) return {};
+  std::string html = paragraph("So these settings cannot work here:") + "<ul>\n";
+  for (const std::string& sentence : ruled_out)
+    html += element("li", sentence) + "\n";
+  return html + "</ul>\n";
+}
+
 std::string line_of(const Report& report) {
   const auto& record = report.result.physics;
   if (!record) return {};
   if (record->failure)
     return paragraph("What the line is could not be found out: " + record->failure->text());
-  return facts_of_line(record->physics);
+  std::string html = facts_of_line(record->physics);
+  if (report.result.largest_mtu) html += paragraph(sentence_of(*report.result.largest_mtu) + ".");
+  return html + ruled_out_list(report.result);
 }
 
 std::string gates_of(const Report& report) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "tuner/fate.h"
 
 namespace lt::tuner {
 
@@ -20,26 +21,6 @@ const Arm& arm_of(const Report& report, std::size_t arm) {
 
 bool contains(const std::vector<std::size_t>& list, std::size_t arm) {
   return std::find(list.begin(), list.end(), arm) != list.end();
-}
-
-// The round in which the search left an arm behind.
-const Placing* dropped(const Decision& decision, std::size_t arm) {
-  const Placing* last = nullptr;
-  for (const PathStep& step : decision.path) {
-    for (const Placing& placing : step.placings)
-      if (placing.arm == arm) last = &placing;
-  }
-  return last != nullptr && !last->is_kept ? last : nullptr;
-}
-
-ArmFate fate_by_decision(const Decision& decision, const ArmSummary& row) {
-  if (decision.choice == row.arm) return {"chosen", ChartTone::chosen};
-  if (contains(decision.over_limit, row.arm)) return {"over the limit", ChartTone::muted};
-  if (contains(decision.not_worse, row.arm)) return {"not worse", ChartTone::plain};
-  if (contains(decision.confirmed, row.arm)) return {"worse", ChartTone::plain};
-  if (const Placing* placing = dropped(decision, row.arm))
-    return {placing->reason.empty() ? "dropped" : placing->reason, ChartTone::muted};
-  return {"searched", ChartTone::muted};
 }
 
 std::vector<double> scores_of(const Report& report, std::size_t arm) {
@@ -146,15 +127,6 @@ std::optional<double> bound_of_line(const Report& report) {
 
 }  // namespace
 
-ArmFate fate_of(const Report& report, const ArmSummary& row) {
-  if (row.standing == Standing::control) return {"bare line", ChartTone::muted};
-  if (row.standing == Standing::failed) return {"failed", ChartTone::bad};
-  if (row.standing == Standing::unmeasured) return {"not measured", ChartTone::bad};
-  if (report.decision) return fate_by_decision(*report.decision, row);
-  const bool is_ahead = row.standing == Standing::ahead;
-  return {std::string(name_of(row.standing)), is_ahead ? ChartTone::chosen : ChartTone::plain};
-}
-
 std::string rate_text(double bits_per_second) {
   const double value = bits_per_second / mega;
   return format("{:.{}f} Mbit/s", value, value < 10 ? 2 : value < 100 ? 1 : 0);
@@ -179,6 +151,7 @@ std::string goodput_figure(const Report& report) {
           "each dot one start.",
       .axis = {.title = "Mbit/s", .from_zero = true}};
   for (const ArmSummary& row : report.verdict.rows) {
+    if (is_untried(row)) continue;
     const ArmFate fate = fate_of(report, row);
     const double value = row.score / mega;
     const auto interval = scaled(row.interval, 1 / mega);

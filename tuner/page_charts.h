@@ -10,13 +10,6 @@
 
 namespace lt::tuner {
 
-/// What became of an arm, in one word for tables and in a tone for charts.
-struct ArmFate {
-  std::string word;
-  ChartTone tone{ChartTone::plain};
-};
-[[nodiscard]] ArmFate fate_of(const Report& report, const ArmSummary& row);
-
 [[nodiscard]] std::string rate_text(double bits_per_second);     // "912 Mbit/s"
 [[nodiscard]] std::string wait_text(double microseconds);        // "14.2 ms"
 [[nodiscard]] std::string ratio_text(const Interval& interval);  // "+3.1 % to +5.0 %"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
 #include <set>
 
 #include "tuner/figures.h"
@@ -9,6 +11,7 @@
 #include "tuner/random.h"
 #include "tuner/schedule.h"
 #include "tuner/sweep.h"
+#include "tuner/trial_times.h"
 #include "tuner/verdict.h"
 
 namespace lt::tuner {
@@ -18,6 +21,8 @@ namespace {
 // On a line with a long round trip a short test would see slow start and nothing else.
 constexpr double idle_us_short = 100'000;
 constexpr Milliseconds short_least{1'000};
+constexpr Milliseconds::rep mtu_trials_likely = 8;
+constexpr Milliseconds gate_time_guess{12'000};  // before any was walked
 
 using Places = std::vector<std::size_t>;
 
@@ -60,14 +65,55 @@ Block block_of(const Evidence& evidence, Stage stage, const Places& arms, std::s
   return block;
 }
 
-Milliseconds time_of(const Calibration& calibration, const TrialPlan& plan, const Block& block) {
-  TrialPlan timed = plan;
-  if (block.duration > Milliseconds(0)) timed.duration = block.duration;
-  if (block.omit > Milliseconds(0)) timed.omit = block.omit;
+TrialPlan timed(const TrialPlan& plan, const Block& block) {
+  TrialPlan times = plan;
+  if (block.duration > Milliseconds(0)) times.duration = block.duration;
+  if (block.omit > Milliseconds(0)) times.omit = block.omit;
+  if (block.idle > Milliseconds(0)) times.idle = block.idle;
+  return times;
+}
+
+// What a start and its end take beside the measuring, by what was seen: one carrier's daemons come up
+// faster than another's.
+class StartTimes {
+ public:
+  explicit StartTimes(const Evidence& evidence) {
+    for (const Unit& unit : evidence.units) {
+      if (unit.is_sham || unit.status != UnitStatus::measured) continue;
+      const Milliseconds took = std::chrono::ceil<Milliseconds>(Nanoseconds(unit.stop_ns - unit.start_ns));
+      const Milliseconds measuring =
+          timed(evidence.header.plan, evidence.blocks[unit.block]).measuring_time();
+      Seen& seen = seen_[evidence.header.arms[unit.arm].carrier];
+      seen.sum += std::max(Milliseconds(0), took - measuring);
+      ++seen.starts;
+    }
+  }
+
+  /// Of a carrier that was never started: as the slowest tunnel.
+  [[nodiscard]] Milliseconds of(ArmCarrier carrier) const {
+    const auto known = seen_.find(carrier);
+    if (known != seen_.end()) return known->second.mean();
+    Milliseconds slowest{0};
+    for (const auto& [other, seen] : seen_) {
+      if (other != ArmCarrier::bare) slowest = std::max(slowest, seen.mean());
+    }
+    return slowest > Milliseconds(0) ? slowest : start_time_guess;
+  }
+
+ private:
+  struct Seen {
+    Milliseconds sum{0};
+    Milliseconds::rep starts{0};
+    [[nodiscard]] Milliseconds mean() const { return sum / starts; }
+  };
+  std::map<ArmCarrier, Seen> seen_;
+};
+
+Milliseconds time_of(const StartTimes& starts, const SweepHeader& header, const Block& block) {
   Milliseconds sum{0};
   for (const PlannedUnit& unit : block.units) {
-    sum += timed.measuring_time();
-    if (!unit.is_sham) sum += calibration.start_time;
+    sum += timed(header.plan, block).measuring_time();
+    if (!unit.is_sham) sum += starts.of(header.arms[unit.arm].carrier);
   }
   return sum;
 }
@@ -79,13 +125,18 @@ class StagedPlan {
         sources_(sources),
         header_(evidence.header),
         incumbent_(*header_.place_of(header_.question->incumbent)),
-        controls_(controls_of(header_)) {}
+        controls_(controls_of(header_)),
+        starts_(evidence),
+        plan_(fitted_plan(evidence)) {}
 
   Action next() {
     if (!evidence_.physics) return MeasurePhysics{};
     if (evidence_.blocks_of(Stage::calibration) < calibration_blocks) return calibration_block();
     calibration_ = calibrate(evidence_);
-    if (evidence_.addition_of(Stage::search) == nullptr) return search_arms();
+    if (evidence_.addition_of(Stage::search) == nullptr) {
+      if (sources_.largest_mtu && !evidence_.largest_mtu && has_time_for_mtu()) return *sources_.largest_mtu;
+      return search_arms();
+    }
     if (const auto action = search()) return *action;
     if (evidence_.addition_of(Stage::screen) == nullptr) return screen_arms();
     if (const auto action = screen()) return *action;
@@ -101,6 +152,9 @@ class StagedPlan {
     const auto start = std::find(block.units.begin(), block.units.end(), PlannedUnit{incumbent_, false});
     block.units.insert(start + 1, PlannedUnit{incumbent_, true});
     block.planned = calibration_blocks;
+    block.duration = plan_.duration;
+    block.omit = plan_.omit;
+    block.idle = plan_.idle;
     return block;
   }
 
@@ -112,9 +166,16 @@ class StagedPlan {
     return bare;
   }
 
+  // The worst case is as many starts as the bisection has steps; a search must be left behind it.
+  [[nodiscard]] bool has_time_for_mtu() const {
+    return search_allowed() >= mtu_trials_likely * gate_time_guess;
+  }
+
   AddArms search_arms() const {
-    AddArms action{Stage::search, {}};
+    AddArms action{Stage::search, {}, {}};
+    if (evidence_.largest_mtu && evidence_.largest_mtu->largest) add_new(action.arms, {evidence_.largest_mtu->arm});
     if (sources_.space) add_new(action.arms, sources_.space(evidence_.physics->physics));
+    if (sources_.ruled_out) action.ruled_out = sources_.ruled_out(evidence_.physics->physics);
     return action;
   }
 
@@ -156,16 +217,33 @@ class StagedPlan {
   }
 
   // What the least confirmation takes: ten blocks of the controls and one finalist, the incumbent with
-  // its sham. Search and screen live on the rest, or there would be nothing to decide by.
+  // its sham, and the gate for each of them. Search and screen live on the rest, or there would be
+  // nothing to decide by.
   [[nodiscard]] Milliseconds reserve() const {
-    const auto arms = static_cast<Milliseconds::rep>(controls_.size() + 1);
-    const Milliseconds sham = arm_time(false) - calibration_.start_time;
-    return static_cast<Milliseconds::rep>(blocks_for_decision) * (arms * arm_time(false) + sham) +
+    Block block;
+    for (const std::size_t arm : controls_)
+      block.units.push_back({arm, false});
+    block.units.push_back({incumbent_, true});
+    set_times(block, false);
+    const Milliseconds each = time_of(starts_, header_, block) + arm_time(false);
+    return static_cast<Milliseconds::rep>(blocks_for_decision) * each + gates_ahead() +
            share_of(slack_share);
   }
 
+  // The gate of the controls and of as many finalists as there may be, those that have met it left out.
+  [[nodiscard]] Milliseconds gates_ahead() const {
+    const auto all = static_cast<Milliseconds::rep>(controls_.size() - bare_places().size() + finalists_max);
+    const auto met = static_cast<Milliseconds::rep>(evidence_.gates.size());
+    Milliseconds spent{0};
+    for (const GateRecord& gate : evidence_.gates)
+      spent += gate.took;
+    const Milliseconds each = met > 0 ? spent / met : gate_time_guess;
+    return std::max<Milliseconds::rep>(0, all - met) * each;
+  }
+
   [[nodiscard]] Milliseconds search_allowed() const {
-    const Milliseconds before = evidence_.physics->took + spent_in(Stage::calibration);
+    Milliseconds before = evidence_.physics->took + spent_in(Stage::calibration);
+    if (evidence_.largest_mtu) before += evidence_.largest_mtu->took;
     const Milliseconds rest = header_.question->budget - before - reserve();
     return std::clamp(rest, share_of(search_share_least), share_of(search_share));
   }
@@ -175,12 +253,14 @@ class StagedPlan {
     return std::clamp(rest, Milliseconds(0), share_of(screen_share));
   }
 
-  // All rounds at their least, the first with short tests.
+  // All rounds at their least, the first with short tests. The first holds the controls anyhow; later
+  // ones may hold them beside those that went on.
   [[nodiscard]] Milliseconds search_time(std::size_t arms) const {
+    const std::size_t tunnels = arms;
     Milliseconds sum{0};
     for (std::size_t round = 0; arms > finalists_max; ++round) {
-      sum += static_cast<Milliseconds::rep>(search_blocks_min * (arms + controls_.size())) *
-             arm_time(round == 0);
+      const std::size_t held = std::min(arms + controls_.size(), tunnels + bare_places().size());
+      sum += static_cast<Milliseconds::rep>(search_blocks_min * held) * arm_time(round == 0);
       arms = kept_of(arms);
     }
     return sum;
@@ -199,20 +279,20 @@ class StagedPlan {
     Block block;
     block.units = {{incumbent_, false}};
     set_times(block, is_short);
-    return time_of(calibration_, header_.plan, block);
+    return time_of(starts_, header_, block);
   }
 
   void set_times(Block& block, bool is_short) const {
     const bool halves = is_short && may_be_short();
     block.duration = halves ? shortened(calibration_.duration) : calibration_.duration;
-    block.omit = halves ? shortened(header_.plan.omit) : header_.plan.omit;
+    block.omit = halves ? shortened(plan_.omit) : plan_.omit;
+    block.idle = plan_.idle;
   }
 
   std::optional<Action> search() {
     const Places who = entrants();
     search_ = walk_search(evidence_, who);
-    if (const auto action = gate_survivors()) return action;
-    if (search_.alive.size() <= finalists_max && !search_.is_round_open) return std::nullopt;
+    if (search_.alive.size() <= finalists_max && !search_.is_round_open) return gate_survivors();
     const std::size_t round =
         search_.is_round_open ? search_.steps.back().round : search_.steps.size();
     Block block = block_of(evidence_, Stage::search, joined(search_.alive, controls_), 1);
@@ -224,9 +304,10 @@ class StagedPlan {
     return block;
   }
 
-  // Before a second round nobody was worth the time; behind it nobody goes on unchecked.
+  // Before the last round nobody was worth the time; behind it nobody goes on unchecked, and whoever is
+  // out makes way for the next one.
   [[nodiscard]] std::optional<Action> gate_survivors() const {
-    if (search_.steps.empty() || search_.is_round_open) return std::nullopt;
+    if (search_.steps.empty()) return std::nullopt;
     for (const std::size_t arm : search_.alive) {
       if (evidence_.gate_of(arm) == nullptr) return CheckArm{arm};
     }
@@ -238,7 +319,7 @@ class StagedPlan {
     const std::size_t left = rounds > round ? rounds - round : 1;
     const Milliseconds spent = spent_in(Stage::search);
     const Milliseconds rest = search_allowed() - spent;
-    const Milliseconds each = time_of(calibration_, header_.plan, block);
+    const Milliseconds each = time_of(starts_, header_, block);
     if (rest <= Milliseconds(0) || each <= Milliseconds(0)) return search_blocks_min;
     const auto count = static_cast<std::size_t>(rest / each) / left;
     return std::clamp(count, search_blocks_min, search_blocks_max);
@@ -254,13 +335,13 @@ class StagedPlan {
   }
 
   [[nodiscard]] bool fits(const Block& block) const {
-    return evidence_.elapsed() + time_of(calibration_, header_.plan, block) <=
+    return evidence_.elapsed() + time_of(starts_, header_, block) <=
            header_.question->budget;
   }
 
   // One factor off each of the first two, in turns, as many as the screen's share holds.
   [[nodiscard]] AddArms screen_arms() const {
-    AddArms action{Stage::screen, {}};
+    AddArms action{Stage::screen, {}, {}};
     if (!sources_.variants) return action;
     std::vector<std::vector<Arm>> offers;
     for (std::size_t i = 0; i < std::min(screen_bases, search_.alive.size()); ++i)
@@ -303,7 +384,7 @@ class StagedPlan {
         block_of(evidence_, Stage::screen, joined(joined(search_.alive, added), controls_), 1);
     set_times(block, false);
     if (done == 0) {
-      const Milliseconds each = time_of(calibration_, header_.plan, block);
+      const Milliseconds each = time_of(starts_, header_, block);
       block.planned = std::clamp(static_cast<std::size_t>(screen_allowed() / each),
                                  search_blocks_min, search_blocks_max);
     } else {
@@ -343,9 +424,25 @@ class StagedPlan {
       const bool is_bare = header_.arms[arm].carrier == ArmCarrier::bare;
       if (!is_bare && evidence_.gate_of(arm) == nullptr) return CheckArm{arm};
     }
-    Block block = confirmation_block(arms, calibration_.samples_per_start);
-    if (block.planned < blocks_for_decision) block = confirmation_block(arms, 1);
-    return block;
+    Block many = confirmation_block(arms, calibration_.samples_per_start);
+    Block one = confirmation_block(arms, 1);
+    if (many.planned < blocks_for_decision) return one;
+    const bool is_sharper = shown_by(many, arms, calibration_.samples_per_start) < shown_by(one, arms, 1);
+    return is_sharper ? many : one;
+  }
+
+  // The difference that the blocks show, all pairs at once: more samples on a start make fewer starts.
+  [[nodiscard]] double shown_by(const Block& block, const Places& arms, std::size_t samples) const {
+    if (block.planned < 2) return std::numeric_limits<double>::infinity();
+    return effect_detectable(block.planned, difference_deviation(calibration_, samples),
+                             level_for(arms), power);
+  }
+
+  // The confidence of each pair, for all to hold at once.
+  [[nodiscard]] double level_for(const Places& arms) const {
+    const std::size_t tunnels = arms.size() - std::min(arms.size(), bare_places().size());
+    const std::size_t pairs = tunnels < 3 ? 1 : tunnels * (tunnels - 1) / 2;
+    return 1 - (1 - header_.question->confidence) / static_cast<double>(pairs);
   }
 
   [[nodiscard]] bool is_out(std::size_t arm) const {
@@ -362,14 +459,11 @@ class StagedPlan {
       if (start != block.units.end()) block.units.insert(start + 1, PlannedUnit{incumbent_, true});
     }
     set_times(block, false);
-    const Milliseconds each = time_of(calibration_, header_.plan, block);
+    const Milliseconds each = time_of(starts_, header_, block);
     const Milliseconds rest = header_.question->budget - evidence_.elapsed();
     const auto holds = rest > Milliseconds(0) ? static_cast<std::size_t>(rest / each) : 0;
-    const std::size_t tunnels = arms.size() - std::min(arms.size(), bare_places().size());
-    const std::size_t pairs = tunnels < 3 ? 1 : tunnels * (tunnels - 1) / 2;
-    const std::size_t wished = blocks_to_detect(
-        std::log1p(header_.question->within), spread_seen(samples),
-        1 - (1 - header_.question->confidence) / static_cast<double>(pairs), power);
+    const std::size_t wished = blocks_to_detect(std::log1p(header_.question->within),
+                                                spread_seen(samples), level_for(arms), power);
     block.planned = std::min(std::clamp(wished, blocks_for_decision, confirmation_blocks_max), holds);
     block.planned = std::max<std::size_t>(block.planned, 1);
     return block;
@@ -398,7 +492,8 @@ class StagedPlan {
         first.units.begin(), first.units.end(), [&](const PlannedUnit& u) { return u.arm == bare_places().front(); }));
     Block block = confirmation_block(arms, samples);
     block.planned = first.planned;
-    if (!fits(block)) return Finish{true};
+    // What is there already may be enough to judge by; the look at it is the only one.
+    if (!fits(block)) return Finish{done < blocks_for_decision};
     return block;
   }
 
@@ -407,6 +502,8 @@ class StagedPlan {
   const SweepHeader& header_;
   std::size_t incumbent_;
   Places controls_;
+  StartTimes starts_;
+  TrialPlan plan_;
   Calibration calibration_{};
   Search search_{};
 };
@@ -457,8 +554,23 @@ std::vector<std::size_t> finalists_in_line(const Evidence& evidence) {
 }
 
 Milliseconds time_of_block(const Evidence& evidence, const Block& block) {
-  return time_of(evidence.header.question ? calibrate(evidence) : Calibration{}, evidence.header.plan,
-                 block);
+  return time_of(StartTimes(evidence), evidence.header, block);
+}
+
+Milliseconds budget_to_settle(const Evidence& evidence, std::size_t blocks) {
+  if (evidence.blocks.empty()) return Milliseconds(0);
+  // Without a confirmation to go by: the last block of all is not smaller than one would be.
+  const Block* last = last_of(evidence, Stage::confirmation);
+  if (last == nullptr) last = &evidence.blocks.back();
+  Nanoseconds confirming{0};
+  for (const Unit& unit : evidence.units) {
+    if (evidence.blocks[unit.block].stage == Stage::confirmation)
+      confirming += Nanoseconds(unit.stop_ns - unit.start_ns);
+  }
+  const auto wanted = static_cast<Milliseconds::rep>(std::max(blocks, blocks_for_decision));
+  const Milliseconds before = evidence.elapsed() - std::chrono::duration_cast<Milliseconds>(confirming);
+  const Milliseconds sum = before + wanted * time_of_block(evidence, *last);
+  return std::chrono::ceil<std::chrono::minutes>(sum * 11 / 10);
 }
 
 Milliseconds time_left(const Evidence& evidence) {

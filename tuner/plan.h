@@ -1,13 +1,14 @@
 // The plan: what a sweep does next, as a pure function of its evidence. Who runs it only obeys, so a
 // sweep that was killed and resumed takes the steps of one that was not.
 //
-//   staged: physics -> calibration -> arms of the search -> search in rounds, the gate after the
-//   first -> variants of single factors -> screen -> gate -> confirmation -> finished
+//   staged: physics -> calibration -> largest MTU -> arms of the search -> search in rounds -> gate -> variants of
+//   single factors -> screen -> gate -> confirmation -> finished
 //
 // The budget bounds each stage: what does not fit is left out and named, never measured in half.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,22 +19,31 @@
 namespace lt::tuner {
 
 struct MeasurePhysics {};
+/// Bisects for the largest MTU of an arm between these two, each tried by starting and sending.
+struct FindLargestMtu {
+  Arm arm{};
+  std::uint32_t low{0};
+  std::uint32_t high{0};
+};
 struct CheckArm {
   std::size_t arm{0};
 };
 struct AddArms {
   Stage stage{Stage::search};
   std::vector<Arm> arms{};
+  std::vector<std::string> ruled_out{};  // as Addition's
 };
 struct Finish {
   bool is_out_of_time{false};
 };
-using Action = std::variant<Finish, MeasurePhysics, AddArms, CheckArm, Block>;
+using Action = std::variant<Finish, MeasurePhysics, FindLargestMtu, AddArms, CheckArm, Block>;
 
-/// Where the arms come from that nobody named. Both may be empty: then none are added.
+/// Where the arms come from that nobody named. All may be empty: then none are added.
 struct ArmSources {
   std::function<std::vector<Arm>(const Physics&)> space{};                   // for the search
   std::function<std::vector<Arm>(const Arm&, const Physics&)> variants{};  // one factor off an arm
+  std::optional<FindLargestMtu> largest_mtu{};  // joins the search with the MTU that is found
+  std::function<std::vector<std::string>(const Physics&)> ruled_out{};     // what the line forbids, and why
 };
 
 /// Shares of the budget, at most. What ten blocks of confirmation take is set aside first; the search
@@ -60,8 +70,12 @@ inline constexpr std::size_t screen_bases = 2;  // arms that variants are made o
 /// Arms that every block holds: bare line, incumbent, defaults; each once, by rising place.
 [[nodiscard]] std::vector<std::size_t> controls_of(const SweepHeader& header);
 
-/// What a block of `arms` takes, one sample on each start (unit: ms, by the calibration).
+/// What the trials of a block take, by the starts seen so far.
 [[nodiscard]] Milliseconds time_of_block(const Evidence& evidence, const Block& block);
+
+/// The budget that so many blocks of confirmation take, with all that comes before them, in whole minutes.
+/// Fewer than a decision takes count as those. 0: no arm has been started yet, so nobody knows.
+[[nodiscard]] Milliseconds budget_to_settle(const Evidence& evidence, std::size_t blocks);
 
 /// How much longer a staged sweep is likely to take: the budget's rest while stages are ahead, the
 /// blocks that are left in the confirmation.

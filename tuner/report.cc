@@ -6,6 +6,8 @@
 
 #include "base/format.h"
 #include "tuner/decision_report.h"
+#include "tuner/fate.h"
+#include "tuner/plan.h"
 
 namespace lt::tuner {
 
@@ -59,8 +61,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::vector<std::string> cells(const ArmSummary& row, const Arm& arm) {
-  std::vector<std::string> cells{arm.label};
+std::vector<std::string> cells(const Report& report, const ArmSummary& row) {
+  std::vector<std::string> cells{report.result.header.arms[row.arm].label};
   if (row.units == 0) {
     cells.insert(cells.end(), 9, "-");
   } else {
@@ -78,20 +80,27 @@ std::vector<std::string> cells(const ArmSummary& row, const Arm& arm) {
         fixed(row.start_ms * 1e-3, 1)};
     cells.insert(cells.end(), numbers.begin(), numbers.end());
   }
-  cells.push_back(std::to_string(row.failures) + "/" + std::to_string(row.units + row.failures));
-  cells.emplace_back(name_of(row.standing));
+  cells.push_back(is_untried(row) ? "-" : std::to_string(row.failures) + "/" + std::to_string(row.units + row.failures));
+  cells.emplace_back(report.decision ? fate_of(report, row).word : std::string(name_of(row.standing)));
   return cells;
 }
 
 std::string table_of(const Report& report) {
   Table table;
   table.add({"", "Mbit/s", "spread", "up", "down", "RTT idle", "RTT loaded", "loss", "CPU", "start",
-             "failed", "standing"});
+             "failed", report.decision ? "became" : "standing"});
   table.add({"arm", "median", "", "Mbit/s", "Mbit/s", "p50/p99 ms", "p50/p99 ms", "", "s/Gbit", "s",
              "", ""});
-  for (const ArmSummary& row : report.verdict.rows)
-    table.add(cells(row, report.result.header.arms[row.arm]));
-  return table.text();
+  std::string untried;
+  for (const ArmSummary& row : report.verdict.rows) {
+    if (report.decision && is_untried(row)) {
+      untried += (untried.empty() ? "" : ", ") + report.result.header.arms[row.arm].label;
+    } else {
+      table.add(cells(report, row));
+    }
+  }
+  if (!untried.empty()) untried = "  not tried, the budget had no room: " + untried + "\n";
+  return table.text() + untried;
 }
 
 std::string failures_of(const Report& report) {
@@ -117,6 +126,20 @@ std::string bound_of_line(const SweepResult& result) {
   return text.empty() ? text : "\n" + text + "\n";
 }
 
+std::string largest_mtu_text(const SweepResult& result) {
+  if (!result.largest_mtu) return {};
+  std::string sentence = sentence_of(*result.largest_mtu);
+  sentence.front() = 'T';
+  return sentence + ".\n";
+}
+
+std::string ruled_out_text(const SweepResult& result) {
+  std::string text;
+  for (const std::string& sentence : ruled_out_of(result))
+    text += (text.empty() ? "Ruled out by the line:\n  " : "  ") + sentence + "\n";
+  return text;
+}
+
 std::string objective_text(Objective objective) {
   switch (objective) {
     case Objective::slower_way:
@@ -136,15 +159,7 @@ std::string reproduction_of(const SweepResult& result) {
     text += "evidence: " + result.journal_path + "; this report again: linktune replay " +
             result.journal_path + "\n";
   }
-  if (result.header.question) {
-    return text + "again with the same arms: linktune sweep --seed " +
-           std::to_string(result.header.seed) + " --goal " +
-           std::string(name_of(result.header.question->goal)) + " --budget " +
-           std::to_string(result.header.question->budget / std::chrono::minutes(1)) + "m\n";
-  }
-  text += "the same order of trials: linktune sweep --seed " + std::to_string(result.header.seed) +
-          " --blocks " + std::to_string(result.header.blocks) + ", with the same arms\n";
-  return text;
+  return text + "all of it again: " + result.how_to_repeat() + "\n";
 }
 
 Json interval_to_json(const std::optional<Interval>& interval) {
@@ -152,8 +167,10 @@ Json interval_to_json(const std::optional<Interval>& interval) {
   return {{"low", interval->low}, {"high", interval->high}};
 }
 
-Json row_to_json(const ArmSummary& row, const Arm& arm) {
+Json row_to_json(const Report& report, const ArmSummary& row) {
+  const Arm& arm = report.result.header.arms[row.arm];
   Json value = to_json(arm);
+  value["fate"] = fate_of(report, row).word;
   value["carrier"] = std::string(name_of(arm.carrier));
   value["standing"] = std::string(name_of(row.standing));
   value["units"] = row.units;
@@ -242,11 +259,29 @@ Report make_report(SweepResult result) {
   return report;
 }
 
+std::vector<std::string> ruled_out_of(const Evidence& evidence) {
+  const Addition* search = evidence.addition_of(Stage::search);
+  return search == nullptr ? std::vector<std::string>() : search->ruled_out;
+}
+
+std::string how_to_settle(const Report& report) {
+  const SweepResult& result = report.result;
+  if (result.is_complete() && (!report.decision || report.decision->claim != Claim::inconclusive)) return {};
+  if (const std::string resume = result.how_to_resume(); !resume.empty())
+    return "Not finished. Go on with: " + resume;
+  if (!report.decision) return {};
+  const Milliseconds budget = budget_to_settle(result, report.decision->blocks_needed);
+  if (budget <= result.header.question->budget) return {};
+  return "To settle it, give it more time: " + result.how_to_repeat(budget);
+}
+
 std::string text_of(const Report& report) {
   std::string text = table_of(report) + failures_of(report) + "\n";
   if (report.decision) {
     text += text_of(*report.decision, report.result.header) + bound_of_line(report.result) +
-            doubts_of(report);
+            largest_mtu_text(report.result) +
+            ruled_out_text(report.result) + doubts_of(report);
+    if (const std::string settle = how_to_settle(report); !settle.empty()) text += "\n" + settle + "\n";
     return text + "\n" + reproduction_of(report.result);
   }
   text += "Ranked by the median goodput of " + objective_text(report.result.objective) + " over " +
@@ -261,7 +296,7 @@ Json json_of(const Report& report) {
   const SweepResult& result = report.result;
   Json rows = Json::array();
   for (const ArmSummary& row : report.verdict.rows)
-    rows.push_back(row_to_json(row, result.header.arms[row.arm]));
+    rows.push_back(row_to_json(report, row));
   Json reasons = Json::array();
   for (const Doubt& doubt : report.doubts) {
     reasons.push_back({{"reason", std::string(name_of(doubt.reason))},
@@ -294,6 +329,18 @@ Json json_of(const Report& report) {
     value["is_decision"] = report.decision->claim != Claim::inconclusive;
     value["verdict"] = report.decision->sentence;
     value["decision"] = json_of(*report.decision, result.header);
+  }
+  value["repeat"] = result.how_to_repeat();
+  value["settle"] = how_to_settle(report);
+  value["ruled_out"] = ruled_out_of(result);
+  value["largest_mtu"] = Json(nullptr);
+  if (result.largest_mtu) {
+    const LargestMtuRecord& record = *result.largest_mtu;
+    value["largest_mtu"] = {{"arm", canonical_text(record.arm)},
+                            {"largest", record.largest ? Json(*record.largest) : Json(nullptr)},
+                            {"too_large", record.too_large ? Json(*record.too_large) : Json(nullptr)},
+                            {"trials", record.trials},
+                            {"sentence", sentence_of(record)}};
   }
   value["physics"] = result.physics && !result.physics->failure ? to_json(result.physics->physics)
                                                                : Json(nullptr);

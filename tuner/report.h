@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tuner/decision.h"
 #include "tuner/doubt.h"
@@ -27,6 +28,10 @@ struct Report {
 /// Table, verdict, doubts, seed and how to repeat it. Plain text, no colour.
 [[nodiscard]] std::string text_of(const Report& report);
 [[nodiscard]] Json json_of(const Report& report);
+/// How to come to a verdict where there is none yet, as a command; empty: there is one, or nothing is known to help.
+[[nodiscard]] std::string how_to_settle(const Report& report);
+/// Settings that the line cannot carry, each with the reason.
+[[nodiscard]] std::vector<std::string> ruled_out_of(const Evidence& evidence);
 /// One line for each unit, a header line first (RFC 4180).
 [[nodiscard]] std::string csv_of(const Report& report);
 

@@ -35,6 +35,7 @@ struct Block {
   std::size_t epoch{0};       // blocks of different epochs are never pooled as if they were one
   Milliseconds duration{0};   // of each test; 0: the plan's
   Milliseconds omit{0};       // likewise
+  Milliseconds idle{0};       // likewise
   std::vector<PlannedUnit> units{};  // in the order of their trials
 };
 

@@ -6,7 +6,9 @@
 #include <map>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
+#include "tuner/largest_mtu.h"
 #include "tuner/random.h"
 #include "tuner/statistics.h"
 
@@ -71,6 +73,10 @@ constexpr double epoch_deviations = 3;
 constexpr double bare_deviation_least = 0.01;
 constexpr std::size_t epoch_units_min = 3;  // fewer say nothing of a deviation
 
+constexpr Milliseconds line_check_time{1'000};  // each way: long enough to see whether anything passes
+
+const std::string config_word = "--config";
+
 class Sweep {
  public:
   Sweep(Bench& bench, const SweepOptions& options, Progress& progress)
@@ -123,6 +129,7 @@ class Sweep {
     header.facts = bench_.facts();
     header.started = wall_now();
     header.question = options_.question;
+    header.command = options_.command;
     if (header.question) LT_CHECK(check_question());
     if (!fits_budget()) return fail(too_short());
     if (options_.journal_path.empty()) return {};
@@ -206,6 +213,7 @@ class Sweep {
     if (const auto* block = std::get_if<Block>(&action)) return run_block(*block);
     if (const auto* check = std::get_if<CheckArm>(&action)) return check_arm(check->arm);
     if (const auto* add = std::get_if<AddArms>(&action)) return add_arms(*add);
+    if (const auto* find = std::get_if<FindLargestMtu>(&action)) return find_mtu(*find);
     return measure_physics();
   }
 
@@ -228,15 +236,38 @@ class Sweep {
     return true;
   }
 
+  Result<bool> find_mtu(const FindLargestMtu& find) {
+    const Instant start = options_.now();
+    const auto found = find_largest_mtu(bench_, find.arm, find.low, find.high, options_.stop);
+    if (is_stopping(found)) return false;
+    LargestMtuRecord record;
+    record.arm = find.arm;
+    record.took = since(start);
+    if (found) {
+      record.largest = found->largest;
+      record.too_large = found->too_large;
+      record.trials = found->trials;
+      if (found->largest) record.arm.settings.push_back({mtu_knob_of(find.arm), std::to_string(*found->largest)});
+    } else {
+      record.failure = found.error();
+    }
+    progress_.note(sentence_of(record));
+    LT_CHECK(keep([&](Journal& journal) { return journal.append(record); }));
+    result_.largest_mtu = std::move(record);
+    return true;
+  }
+
   Result<bool> add_arms(const AddArms& add) {
     LT_CHECK(check_arms_added(add.arms));
-    const Addition addition{add.stage, result_.header.arms.size(), add.arms.size()};
+    const Addition addition{add.stage, result_.header.arms.size(), add.arms.size(), add.ruled_out};
     result_.header.arms.insert(result_.header.arms.end(), add.arms.begin(), add.arms.end());
     LT_CHECK(keep([&](Journal& journal) { return journal.append(addition, result_.header); }));
     result_.additions.push_back(addition);
     if (!add.arms.empty())
       progress_.note("the " + std::string(name_of(add.stage)) + " brings in " +
                      std::to_string(add.arms.size()) + " settings");
+    for (const std::string& sentence : add.ruled_out)
+      progress_.note("ruled out: " + sentence);
     return true;
   }
 
@@ -354,6 +385,7 @@ class Sweep {
     TrialPlan plan = result_.header.plan;
     if (block.duration > Milliseconds(0)) plan.duration = block.duration;
     if (block.omit > Milliseconds(0)) plan.omit = block.omit;
+    if (block.idle > Milliseconds(0)) plan.idle = block.idle;
     return plan;
   }
 
@@ -372,6 +404,11 @@ class Sweep {
         return false;
       }
       if (!down) sample = fail(with_context(down.error(), "cannot take the arm down"));
+      if (sample && sample->failure) {
+        sample = blamed(std::move(*sample), unit);
+        end(unit);
+        if (is_stopping(sample)) return false;
+      }
       if (sample) {
         settle(unit, std::move(*sample));
         return true;
@@ -383,6 +420,35 @@ class Sweep {
       }
       progress_.note("the bench failed, once more: " + sample.error().text());
     }
+  }
+
+  // Whose failure it is: a line that is down carries no arm. The bare line, asked at once, tells; where it
+  // fails too, the arm did nothing wrong.
+  Result<Sample> blamed(Sample failed, const Unit& unit) {
+    const auto& arms = result_.header.arms;
+    const auto bare = std::find_if(arms.begin(), arms.end(), [](const Arm& arm) {
+      return arm.carrier == ArmCarrier::bare;
+    });
+    if (bare == arms.end()) return failed;
+    if (arms[unit.arm].carrier == ArmCarrier::bare) return fail(*failed.failure);
+    const auto line = ask_line(*bare);
+    if (!line) return fail(line.error());
+    if (!line->failure) return failed;
+    return fail(with_context(*line->failure, "the bare line is down too"));
+  }
+
+  Result<Sample> ask_line(const Arm& bare) {
+    const auto measured = [&]() -> Result<Sample> {
+      LT_TRY(const Started started, bench_.prepare(bare, options_.stop));
+      if (started.failure) return Sample::failed(*started.failure);
+      TrialPlan plan = result_.header.plan;
+      plan.duration = std::min(plan.duration, line_check_time);
+      plan.omit = std::min(plan.omit, line_check_time);
+      return bench_.measure(plan, options_.stop);
+    };
+    auto sample = measured();
+    LT_CHECK(bench_.dismantle());
+    return sample;
   }
 
   // Once more on the start that stands. A start that has gone cannot be repeated: what ended it is
@@ -402,6 +468,11 @@ class Sweep {
     end(unit);
     if (is_stopping(sample)) return false;
     if (sample && !down) sample = fail(with_context(down.error(), "cannot take the arm down"));
+    if (sample && sample->failure) {
+      sample = blamed(std::move(*sample), unit);
+      end(unit);
+      if (is_stopping(sample)) return false;
+    }
     if (sample) {
       settle(unit, std::move(*sample));
     } else {
@@ -611,8 +682,36 @@ std::string_view name_of(Objective objective) {
 }
 
 std::string SweepResult::how_to_resume() const {
-  if (journal_path.empty() || is_complete()) return {};
-  return "linktune sweep --resume " + journal_path;
+  if (journal_path.empty() || is_complete() || (is_out_of_time && header.question)) return {};
+  std::vector<std::string> words{"linktune", "sweep", "--resume", journal_path};
+  // A lab is named in the facts; between two sites this one's config must be named again.
+  const auto config = std::find(header.command.begin(), header.command.end(), config_word);
+  if (config != header.command.end() && config + 1 != header.command.end())
+    words.insert(words.end(), config, config + 2);
+  return quoted_text(words);
+}
+
+std::string SweepResult::how_to_repeat(std::optional<Milliseconds> budget) const {
+  std::vector<std::string> words = header.command;
+  if (words.empty()) words = {"linktune", "sweep"};
+  const auto add = [&](const std::string& name, const std::string& value) {
+    words.push_back(name);
+    words.push_back(value);
+  };
+  add("--seed", std::to_string(header.seed));
+  if (!header.question) {
+    add("--blocks", std::to_string(header.blocks));
+    return quoted_text(words);
+  }
+  const Question& question = *header.question;
+  add("--goal", std::string(name_of(question.goal)));
+  add("--within", std::to_string(std::lround(question.within * 100)) + "%");
+  add("--confidence", format("{}", question.confidence * 100));
+  const Milliseconds time = budget.value_or(question.budget);
+  add("--budget", time % std::chrono::minutes(1) == Milliseconds(0)
+                      ? std::to_string(time / std::chrono::minutes(1)) + "m"
+                      : std::to_string(std::chrono::ceil<Seconds>(time).count()) + "s");
+  return quoted_text(words);
 }
 
 std::optional<double> score_of(const Unit& unit, const TrialPlan& plan, Objective objective) {

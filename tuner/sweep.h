@@ -33,6 +33,7 @@ struct SweepOptions {
   std::optional<Milliseconds> budget{};  // of a ranking: no block is begun that would not end in it
   std::optional<Question> question{};    // a staged sweep; its incumbent and defaults are arms too
   ArmSources sources{};                  // of a staged sweep
+  std::vector<std::string> command{};    // as SweepHeader's
   std::string journal_path{};            // empty: no journal, and no way to resume
   bool resume{false};  // go on in journal_path: its arms, plan, seed and blocks count
   Objective objective{Objective::slower_way};
@@ -81,8 +82,11 @@ struct SweepResult : Evidence {
   bool is_out_of_time{false};  // by the budget
 
   [[nodiscard]] bool is_complete() const { return is_finished; }
-  /// The command that goes on where this ended; empty when there is nothing to go on with.
+  /// The command that goes on where this ended; empty when there is nothing to go on with, or, in a staged
+  /// sweep, no time left: more blocks after a look at the first would be a second look.
   [[nodiscard]] std::string how_to_resume() const;
+  /// The command that measures all of it again; @param budget  of a staged sweep; none: what it had
+  [[nodiscard]] std::string how_to_repeat(std::optional<Milliseconds> budget = {}) const;
 };
 
 /// The number a measured unit is ranked by (unit: bit/s); nothing when the arm failed or a way is

@@ -184,6 +184,129 @@ TEST_CASE("the fastest arm cannot win when it black-holes once, or fails the gat
   }
 }
 
+TEST_CASE("whoever fails the gate behind the last round makes way for the next one", "[tuner][staged]") {
+  Scene scene;
+  scene.line.arms[canonical_text(arm_of(3))] = {2'000e6, 5'000, 1.5};
+  scene.line.is_gated = [](const Arm& arm) { return canonical_text(arm).find("1403") != std::string::npos; };
+  const auto result = scene.run();
+  REQUIRE(result);
+  const Decision decision = decide(*result);
+  REQUIRE(decision.path.size() == 3);
+  const auto& last = decision.path[1].placings;
+  CHECK(std::count_if(last.begin(), last.end(), [](const Placing& p) { return p.is_kept; }) == 3);
+  CHECK_FALSE(last.front().is_kept);
+  CHECK(last.front().reason.find("the gate: ") == 0);
+}
+
+TEST_CASE("what fails while the bare line is down too is no failure of the arm", "[tuner][staged]") {
+  for (const bool is_line_down : {false, true}) {
+    Scene scene;
+    scene.line.is_black_hole = [&](const Arm& arm, std::size_t unit) {
+      if (unit != 20 && unit != 21) return false;
+      return is_line_down || arm.carrier != ArmCarrier::bare;
+    };
+    const auto result = scene.run();
+    REQUIRE(result);
+    const auto failures = std::count_if(result->units.begin(), result->units.end(), [](const Unit& unit) {
+      return unit.status == UnitStatus::arm_failed;
+    });
+    const auto harness = std::count_if(result->units.begin(), result->units.end(), [](const Unit& unit) {
+      return unit.status == UnitStatus::harness_failed;
+    });
+    CAPTURE(is_line_down);
+    CHECK((failures > 0) == !is_line_down);
+    CHECK((harness > 0) == is_line_down);
+    CHECK(result->is_complete());
+  }
+}
+
+TEST_CASE("ten minutes are enough where the sweep may fit its trials to them", "[tuner][staged]") {
+  for (const bool fits : {false, true}) {
+    Scene scene;
+    scene.options.question->budget = std::chrono::minutes(8);
+    scene.options.question->fits_times = fits;
+    scene.line.arms[canonical_text(arm_of(5))] = {1'600e6, 5'000, 1.5};
+    const auto result = scene.run();
+    REQUIRE(result);
+    const Decision decision = decide(*result);
+    INFO(decision.blocks << " blocks: " << decision.sentence);
+    CHECK(result->elapsed() <= scene.options.question->budget);
+    CHECK((decision.claim == Claim::better) == fits);
+  }
+}
+
+TEST_CASE("what the line rules out is in the journal and in the report, with its reason", "[tuner][staged][journal]") {
+  const std::string path = fresh_path("staged_ruled_out.jsonl");
+  Scene scene;
+  scene.options.journal_path = path;
+  scene.options.sources.ruled_out = [](const Physics&) { return std::vector<std::string>{"jumbo: the line drops fragments"}; };
+  REQUIRE(scene.run());
+  const auto replayed = replay_sweep(path, Objective::slower_way);
+  REQUIRE(replayed);
+  const Report report = make_report(*replayed);
+  CHECK(ruled_out_of(report.result) == std::vector<std::string>{"jumbo: the line drops fragments"});
+  CHECK(text_of(report).find("Ruled out by the line:\n  jumbo: the line drops fragments") != std::string::npos);
+  CHECK(any_note(scene, "ruled out: jumbo"));
+}
+
+TEST_CASE("the largest MTU that works joins the search, and one more is told not to work", "[tuner][staged][journal]") {
+  const std::string path = fresh_path("staged_largest.jsonl");
+  Scene scene;
+  scene.options.journal_path = path;
+  scene.options.sources.largest_mtu = FindLargestMtu{{"native largest", ArmCarrier::native, {}, "tried"}, 8'900, 9'000};
+  scene.line.is_gated = [](const Arm& arm) {
+    return std::any_of(arm.settings.begin(), arm.settings.end(), [](const Setting& setting) {
+      return setting.name == "mtu" && std::stoul(setting.value) > 8'950;
+    });
+  };
+  REQUIRE(scene.run());
+  const auto replayed = replay_sweep(path, Objective::slower_way);
+  REQUIRE(replayed);
+  REQUIRE(replayed->largest_mtu);
+  CHECK(replayed->largest_mtu->largest == 8'950);
+  CHECK(replayed->largest_mtu->too_large == 8'951);
+  CHECK(replayed->header.place_of(*parse_arm("native mtu=8950")));
+  const std::string text = text_of(make_report(*replayed));
+  CHECK(text.find("The largest MTU of \"native largest\" is 8950, found by sending") != std::string::npos);
+  CHECK(replayed->elapsed() <= scene.options.question->budget);
+}
+
+TEST_CASE("a report says the whole command that measures it again", "[tuner][staged][report]") {
+  const std::string path = fresh_path("staged_command.jsonl");
+  Scene scene;
+  scene.options.journal_path = path;
+  scene.options.command = {"linktune", "sweep", "--lab", "lan", "--arm", "native mtu=9000"};
+  REQUIRE(scene.run());
+  const auto replayed = replay_sweep(path, Objective::slower_way);
+  REQUIRE(replayed);
+  CHECK(replayed->how_to_repeat() ==
+        "linktune sweep --lab lan --arm 'native mtu=9000' --seed 42 --goal balanced --within 5% --confidence 95 --budget 40m");
+  CHECK(text_of(make_report(*replayed)).find(replayed->how_to_repeat()) != std::string::npos);
+  CHECK(replayed->how_to_resume().empty());
+}
+
+TEST_CASE("where time is up, the advice is a larger budget and not a second look", "[tuner][staged][report]") {
+  Scene scene;
+  scene.options.question->budget = std::chrono::minutes(3);
+  scene.options.journal_path = fresh_path("staged_short.jsonl");
+  const auto result = scene.run();
+  REQUIRE(result);
+  const Report report = make_report(*result);
+  REQUIRE(report.decision->claim == Claim::inconclusive);
+  const std::string advice = how_to_settle(report);
+  CHECK(advice.find("--budget ") != std::string::npos);
+  CHECK(advice.find("--budget 3m") == std::string::npos);
+  CHECK(advice.find("--resume") == std::string::npos);
+}
+
+TEST_CASE("between two sites the way to go on names this site's config again", "[tuner][staged][report]") {
+  SweepResult result;
+  result.journal_path = "j.jsonl";
+  result.header.question = Question{};
+  result.header.command = {"linktune", "sweep", "--config", "/etc/link tune.toml"};
+  CHECK(result.how_to_resume() == "linktune sweep --resume j.jsonl --config '/etc/link tune.toml'");
+}
+
 TEST_CASE("present settings that do not carry the line are beaten by those that do",
           "[tuner][staged]") {
   Scene scene;
