@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "tuner/figures.h"
+#include "tuner/plan.h"
 #include "tuner/sweep.h"
 #include "tuner/trial_times.h"
 #include "tuner/verdict.h"
@@ -82,12 +83,32 @@ double unsteadiness_of(const Evidence& evidence, std::size_t incumbent) {
                    [](const Sample& s) -> std::optional<double> { return s.variation; });
 }
 
-std::size_t blocks_within(const Calibration& calibration, const TrialPlan& plan,
-                          Milliseconds budget, std::size_t samples) {
+std::size_t blocks_in(const Calibration& calibration, const TrialPlan& plan, Milliseconds time,
+                      std::size_t samples) {
   const Milliseconds block = static_cast<Milliseconds::rep>(confirmation_arms_least) *
                              time_of_arm(calibration, plan, samples);
-  return static_cast<std::size_t>(confirmation_share * static_cast<double>(budget.count()) /
-                                  static_cast<double>(std::max(block, Milliseconds(1)).count()));
+  return static_cast<std::size_t>(std::max(time, Milliseconds(0)) / std::max(block, Milliseconds(1)));
+}
+
+Milliseconds part_of(Milliseconds time, double share) {
+  return Milliseconds(static_cast<Milliseconds::rep>(share * static_cast<double>(time.count())));
+}
+
+std::size_t blocks_within(const Calibration& calibration, const TrialPlan& plan,
+                          Milliseconds budget, std::size_t samples) {
+  return blocks_in(calibration, plan, part_of(budget, confirmation_share), samples);
+}
+
+// Behind physics and calibration, and the least that a search and slow starts take.
+Milliseconds most_for_confirmation(const Evidence& evidence) {
+  const Milliseconds budget = evidence.header.question->budget;
+  Nanoseconds calibrating{0};
+  for (const Unit& unit : evidence.units) {
+    if (evidence.blocks[unit.block].stage == Stage::calibration) calibrating += Nanoseconds(unit.stop_ns - unit.start_ns);
+  }
+  const Milliseconds before = (evidence.physics ? evidence.physics->took : Milliseconds(0)) +
+                              std::chrono::duration_cast<Milliseconds>(calibrating);
+  return budget - before - part_of(budget, search_share_least + slack_share);
 }
 
 // Longer where the rate had not settled, as far as the budget still holds the blocks of a decision. Times
@@ -129,8 +150,11 @@ std::string percent(double share) {
 
 void forecast(Calibration& calibration, const Evidence& evidence) {
   const Question& question = *evidence.header.question;
-  calibration.blocks = blocks_within(calibration, fitted_plan(evidence), question.budget,
-                                     calibration.samples_per_start);
+  const TrialPlan plan = fitted_plan(evidence);
+  // What ten blocks take is set aside, down to the least that a search needs.
+  const std::size_t at_most = blocks_in(calibration, plan, most_for_confirmation(evidence), calibration.samples_per_start);
+  calibration.blocks = std::max(blocks_within(calibration, plan, question.budget, calibration.samples_per_start),
+                                std::min(blocks_for_decision, at_most));
   calibration.eta = question.budget;
   if (calibration.blocks >= 2) {
     calibration.detectable = std::expm1(effect_detectable(

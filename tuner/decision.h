@@ -90,9 +90,12 @@ struct Price {
   double goodput_share{0};        // what the calmer one gives up
   double fastest_wait_us{0};      // p95 under load
   double calmer_wait_us{0};
+  std::optional<std::size_t> longest{};  // waits at least price_wait_factor times as long, for nothing
+  double longest_wait_us{0};
   std::string sentence{};
 };
 inline constexpr double price_share = 0.04;
+inline constexpr double price_wait_factor = 1.5;
 
 struct Decision {
   Goal goal{Goal::balanced};

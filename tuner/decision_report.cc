@@ -217,6 +217,8 @@ class Teller {
             {"goodput_share", price.goodput_share},
             {"fastest_wait_us", price.fastest_wait_us},
             {"calmer_wait_us", price.calmer_wait_us},
+            {"longest", maybe(price.longest)},
+            {"longest_wait_us", price.longest_wait_us},
             {"sentence", price.sentence}};
   }
 

@@ -196,19 +196,39 @@ std::optional<Price> price_of(const Evidence& evidence) {
     if (each.goodput >= (1 - price_share) * fastest->goodput && each.wait_us < calmer->wait_us)
       calmer = &each;
   }
-  if (calmer == &*fastest) return std::nullopt;
+  // Whoever is no faster than the calmer one, and lets packets wait all the same.
+  const Carrying* longest = nullptr;
+  for (const Carrying& each : sound) {
+    const bool is_as_fast = each.goodput >= (1 - price_share) * fastest->goodput && &each != &*fastest;
+    if (is_as_fast && each.wait_us > price_wait_factor * calmer->wait_us &&
+        (longest == nullptr || each.wait_us > longest->wait_us))
+      longest = &each;
+  }
+  if (calmer == &*fastest && longest == nullptr) return std::nullopt;
   Price price;
+  if (longest != nullptr) {
+    price.longest = longest->arm;
+    price.longest_wait_us = longest->wait_us;
+  }
   price.fastest = fastest->arm;
   price.calmer = calmer->arm;
   price.goodput_share = 1 - calmer->goodput / fastest->goodput;
   price.fastest_wait_us = fastest->wait_us;
   price.calmer_wait_us = calmer->wait_us;
   const auto& arms = evidence.header.arms;
-  price.sentence = format(
-      "The last {:.1f} % of goodput costs {} of waiting under load: \"{}\" waits {}, \"{}\" {} (p95, medians).",
-      price.goodput_share * 100, milliseconds(price.fastest_wait_us - price.calmer_wait_us),
-      arms[price.fastest].label, milliseconds(price.fastest_wait_us), arms[price.calmer].label,
-      milliseconds(price.calmer_wait_us));
+  if (calmer == &*fastest) {
+    price.sentence = format("The fastest, \"{}\", also waits least of those within {:.0f} % of it: {} under load (p95, medians).",
+                            arms[price.fastest].label, price_share * 100, milliseconds(price.fastest_wait_us));
+  } else {
+    price.sentence = format(
+        "The last {:.1f} % of goodput costs {} of waiting under load: \"{}\" waits {}, \"{}\" {} (p95, medians).",
+        price.goodput_share * 100, milliseconds(price.fastest_wait_us - price.calmer_wait_us),
+        arms[price.fastest].label, milliseconds(price.fastest_wait_us), arms[price.calmer].label,
+        milliseconds(price.calmer_wait_us));
+  }
+  if (price.longest)
+    price.sentence += format(" \"{}\" carries no more and waits {}, {:.1f} times as long.", arms[*price.longest].label,
+                             milliseconds(price.longest_wait_us), price.longest_wait_us / price.calmer_wait_us);
   return price;
 }
 

@@ -79,7 +79,9 @@ class StartTimes {
  public:
   explicit StartTimes(const Evidence& evidence) {
     for (const Unit& unit : evidence.units) {
-      if (unit.is_sham || unit.status != UnitStatus::measured) continue;
+      // What a resume measures must not change the plan.
+      const bool is_recheck = evidence.blocks[unit.block].stage == Stage::recheck;
+      if (is_recheck || unit.is_sham || unit.status != UnitStatus::measured) continue;
       const Milliseconds took = std::chrono::ceil<Milliseconds>(Nanoseconds(unit.stop_ns - unit.start_ns));
       const Milliseconds measuring =
           timed(evidence.header.plan, evidence.blocks[unit.block]).measuring_time();

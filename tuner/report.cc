@@ -269,7 +269,7 @@ std::string how_to_settle(const Report& report) {
   if (result.is_complete() && (!report.decision || report.decision->claim != Claim::inconclusive)) return {};
   if (const std::string resume = result.how_to_resume(); !resume.empty())
     return "Not finished. Go on with: " + resume;
-  if (!report.decision) return {};
+  if (!report.decision || !result.header.question) return {};
   const Milliseconds budget = budget_to_settle(result, report.decision->blocks_needed);
   if (budget <= result.header.question->budget) return {};
   return "To settle it, give it more time: " + result.how_to_repeat(budget);

@@ -366,15 +366,19 @@ TEST_CASE("of arms that carry as much, the one that waits less is chosen",
 TEST_CASE("what the last of the goodput costs in waiting is told", "[tuner][staged]") {
   Scene scene;
   scene.options.sources = {};
-  scene.options.arms.resize(4);
+  scene.options.arms.resize(5);
   scene.line.restart = 0.005;
   scene.line.noise = 0.005;
   scene.line.bad_restarts = 0;
   scene.line.arms["native"] = {800e6, 60'000, 1.5};
   scene.line.arms[canonical_text(arm_of(0))] = {780e6, 20'000, 1.5};
   scene.line.arms[canonical_text(arm_of(1))] = {600e6, 1'000, 1.5};
+  scene.line.arms[canonical_text(arm_of(2))] = {790e6, 180'000, 1.5};  // a long queue, for nothing
   const Decision decision = scene.decision();
   REQUIRE(decision.price);
+  CHECK(decision.price->longest == 4);
+  CHECK(decision.price->longest_wait_us > 8 * decision.price->calmer_wait_us);
+  CHECK(decision.price->sentence.find("carries no more and waits") != std::string::npos);
   CHECK(decision.price->fastest == 1);
   CHECK(decision.price->calmer == 2);
   CHECK(decision.price->goodput_share == Approx(0.025).margin(0.01));
