@@ -53,11 +53,6 @@ details { margin: .8rem 0; } summary { cursor: pointer; color: var(--soft); }
 nav { font-size: .9rem; color: var(--soft); display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin-top: 1rem; }
 a { color: var(--c0); }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; border-top: 1px solid var(--edge); padding-top: .8rem; }
-@media (max-width: 40rem) { .scroll { overflow-x: visible; border: 0; } table, tbody, tr, td, caption { display: block; } thead { display: none; }
-  tr { border: 1px solid var(--edge); border-radius: .5rem; margin: .6rem 0; padding: .2rem 0; }
-  td, td.text, td.text:first-child { display: flex; justify-content: space-between; gap: 1rem; min-width: 0; border: 0; padding: .15rem .7rem;
-    text-align: right; white-space: normal; overflow-wrap: anywhere; }
-  td:first-child { font-weight: 600; } td::before { content: attr(data-head); color: var(--soft); font-weight: 400; text-align: left; flex: none; } }
 @media print { nav { display: none; } section { break-inside: avoid; } }
 )css";
 
@@ -94,14 +89,11 @@ void PageTable::add(std::vector<std::string> cells, std::string_view css) {
   rows_.push_back({std::move(cells), std::string(css)});
 }
 
-// On a narrow screen a row is a card, and each cell bears its own head.
 std::string PageTable::cell(std::string_view tag, std::size_t column,
                             const std::string& text) const {
   const bool is_text = column == 0 || std::find(text_columns_.begin(), text_columns_.end(),
                                                 column) != text_columns_.end();
-  std::string attributes = is_text ? " class=\"text\"" : "";
-  if (tag == "td" && column < heads_.size()) attributes += " data-head=\"" + escaped(heads_[column]) + "\"";
-  return element(tag, text, attributes);
+  return element(tag, text, is_text ? " class=\"text\"" : "");
 }
 
 std::string PageTable::html(std::string_view caption) const {
