@@ -98,6 +98,33 @@ Result<CpuWindow> watch_cpu(std::chrono::milliseconds begin, std::chrono::millis
                    (after.steal_seconds - before.steal_seconds) / seconds / tuner::cpu_count()};
 }
 
+// "10.0.2.2 via 10.0.1.1 dev lan src 10.0.1.2 uid 0 \ cache" -> from "via" to before "uid": what a route of its own needs.
+Argv words_of_route(std::string_view said) {
+  Argv words;
+  for (const std::string_view word : split(said, ' ')) {
+    if (word == "uid" || word == "cache" || word == "\\") break;
+    if (!word.empty()) words.emplace_back(word);
+  }
+  if (!words.empty()) words.erase(words.begin());
+  return words;
+}
+
+// iperf3 names its congestion control when it has connected. A socket that began with bbr, because that is the machine's
+// default, keeps the kernel's pacing timer for ever: a tenth of two CPUs. So the route names it too, for one load.
+Status pin_load(const lab::Sandbox& sandbox, lab::Host from, const IpAddress& to, const std::string& congestion) {
+  LT_TRY(const std::string said, run_checked(sandbox.exec(from, {"ip", "-o", "route", "get", to.text()})));
+  Argv words{"ip", "route", "replace", to.text()};
+  for (const std::string& word : words_of_route(said)) words.push_back(word);
+  words.insert(words.end(), {"congctl", congestion});
+  LT_TRY(const std::string none, run_checked(sandbox.exec(from, words)));
+  return {};
+}
+
+// The tunnel's own connection may go to the same address. A route whose device is gone is gone too.
+void unpin_load(const lab::Sandbox& sandbox, lab::Host from, const IpAddress& to) {
+  if (!run_process(sandbox.exec(from, {"ip", "route", "del", to.text()}), {.deadline = 5s})) return;
+}
+
 }  // namespace
 
 Result<BenchPrograms> BenchPrograms::find() {
@@ -202,13 +229,16 @@ Status BenchStage::measure_tcp(const BenchRow& row, const IpAddress& to, BenchSa
       return echo->ask(sandbox_, near(), to, tuner::EchoPhase::loaded, watched);
     });
   }
+  const std::string congestion = row.inner.empty() ? scene_.inner : row.inner;
+  LT_CHECK(pin_load(sandbox_, near(), to, congestion));
   auto cpu = std::async(std::launch::async, [&] { return watch_cpu(omit + margin, watched); });
   const auto result = run_iperf3(sandbox_, near(), to,
                                  {.seconds = scene_.seconds,
                                   .omit_seconds = scene_.omit_seconds,
                                   .flows = scene_.flows,
                                   .both_ways = scene_.both_ways,
-                                  .congestion = row.inner.empty() ? scene_.inner : row.inner});
+                                  .congestion = congestion});
+  unpin_load(sandbox_, near(), to);
   const auto window = cpu.get();
   const auto loaded_pings = pings.valid() ? std::optional(pings.get()) : std::nullopt;
   const auto loaded_echoes = echoes.valid() ? std::optional(echoes.get()) : std::nullopt;
