@@ -11,19 +11,11 @@ namespace lt::tuner {
 
 namespace {
 
-constexpr unsigned udp_size_min = 20;  // what a datagram of the ladder begins with
 constexpr unsigned udp_size_step = 3;  // prime to 16: every remainder of a cipher's block comes up
 constexpr Milliseconds omit{200};
 constexpr Milliseconds quiet{700};       // after the load: the last fragments are there by then
 constexpr BitsPerSecond crawl{100'000};  // less than this under a full load carries nothing: a
                                          // black hole lets only the first small segments through
-
-std::vector<unsigned> udp_sizes() {
-  std::vector<unsigned> sizes;
-  for (unsigned size = udp_size_min; size <= gate_udp_bytes_max; size += udp_size_step)
-    sizes.push_back(size);
-  return sizes;
-}
 
 std::string shown(const std::vector<unsigned>& sizes) {
   const auto [least, most] = std::minmax_element(sizes.begin(), sizes.end());
@@ -49,7 +41,7 @@ class Walk {
     request.data = options_.data;
     request.source = options_.source;
     request.loss_packets = 0;
-    request.sizes = udp_sizes();
+    request.sizes = gate_udp_sizes(options_.mtu, options_.data.family);
     LT_TRY(const PathShape shape,
            when_free(stop_, [&] { return probe_path(options_.client, request, stop_); }));
     if (shape.path_failure) {
@@ -57,7 +49,7 @@ class Walk {
       return {};
     }
     outcome_.add(full_size(shape));
-    outcome_.add(lost_sizes(shape));
+    outcome_.add(lost_sizes(shape, request.sizes));
     return {};
   }
 
@@ -78,7 +70,7 @@ class Walk {
             format("packets of {} bytes pass both ways whole", *options_.mtu)};
   }
 
-  static GateCheck lost_sizes(const PathShape& shape) {
+  static GateCheck lost_sizes(const PathShape& shape, const std::vector<unsigned>& sent) {
     if (!shape.up.sizes_lost.empty() || !shape.down.sizes_lost.empty()) {
       std::string what = "datagrams vanish, time and again:";
       if (!shape.up.sizes_lost.empty()) what += " up " + shown(shape.up.sizes_lost);
@@ -86,7 +78,7 @@ class Walk {
       return {"udp_sizes", GateVerdict::failed, what};
     }
     return {"udp_sizes", GateVerdict::passed,
-            format("datagrams of {} to {} bytes pass both ways", udp_size_min, gate_udp_bytes_max)};
+            format("datagrams of {} to {} bytes pass both ways", sent.front(), sent.back())};
   }
 
   Status load() {
@@ -168,6 +160,17 @@ class Walk {
 };
 
 }  // namespace
+
+std::vector<unsigned> gate_udp_sizes(std::optional<std::uint32_t> mtu, Family family) {
+  const unsigned headers = datagram_overhead_bytes(family);
+  const unsigned most = mtu ? std::clamp(*mtu, headers + gate_udp_bytes_min, headers + gate_udp_bytes_max) - headers
+                            : gate_udp_bytes_max;
+  std::vector<unsigned> sizes;
+  for (unsigned size = gate_udp_bytes_min; size < most; size += udp_size_step)
+    sizes.push_back(size);
+  sizes.push_back(most);
+  return sizes;
+}
 
 Result<GateOutcome> walk_gate(const GateOptions& options, const std::stop_token& stop) {
   return Walk(options, stop).run();

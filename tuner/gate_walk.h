@@ -3,7 +3,7 @@
 // In this order, and the first failure ends it:
 //   full_size   packets of the arm's whole MTU arrive both ways, sent so that nothing may fragment
 //               them; the largest that arrives is found by the ladder of tuner/path_shape.h
-//   udp_sizes   datagrams of 20 to 1,400 bytes, every third size, both ways
+//   udp_sizes   datagrams of 20 to 1,400 bytes, every third size, both ways; none that the device is too small for
 //   black_hole  TCP that fills its segments delivers both ways: no connection opens, pings small
 //               and then carries nothing
 //   stall       under that load nothing stands still for stall_max or longer
@@ -16,6 +16,7 @@
 #include <functional>
 #include <optional>
 #include <stop_token>
+#include <vector>
 
 #include "tuner/gate.h"
 #include "tuner/ip_counters.h"
@@ -37,7 +38,11 @@ struct GateOptions {
   CounterReader far_counters{};        // and at the other
 };
 
+inline constexpr unsigned gate_udp_bytes_min = 20;  // what a datagram of the ladder begins with
 inline constexpr unsigned gate_udp_bytes_max = 1'400;
+
+/// The payloads of udp_sizes: sent whole, so none is larger than a device of `mtu` carries without a fragment.
+[[nodiscard]] std::vector<unsigned> gate_udp_sizes(std::optional<std::uint32_t> mtu, Family family);
 
 /// @error as run_probe and probe_path: the bench is at fault
 [[nodiscard]] Result<GateOutcome> walk_gate(const GateOptions& options,
