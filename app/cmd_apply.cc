@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "configs/toml_reader.h"
 #include "tuner/bench.h"
+#include "tuner/decision.h"
 #include "tuner/fields.h"
 
 namespace lt::app {
@@ -26,7 +27,11 @@ struct Wish {
 
 // Of a staged sweep its choice, of a ranking who is ahead.
 Result<Wish> wish_in(const Json& report, const std::string& path) {
-  const Json chosen = report.contains("decision") && report["decision"].is_object() ? report["decision"].value("choice", Json()) : report.value("ahead", Json());
+  const Json decision = report.value("decision", Json());
+  if (decision.is_object() && decision.value("verdict", "") == tuner::name_of(tuner::Claim::inconclusive)) {
+    return fail(Errc::rejected, path + " came to no decision, and what is not shown to be better is not applied: go on with the sweep as its report says, or name a setting with --arm");
+  }
+  const Json chosen = decision.is_object() ? decision.value("choice", Json()) : report.value("ahead", Json());
   if (!chosen.is_string()) return fail(Errc::rejected, path + " shows no setting ahead of the others: measure more blocks, or name one with --arm");
   LT_TRY(const Json rows, tuner::list_field(report, "arms", tuner::arms_max));
   for (const Json& row : rows) {

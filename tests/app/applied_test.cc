@@ -3,9 +3,15 @@
 
 #include <catch2/catch.hpp>
 
+#include "app/cmd_apply.h"
+#include "app/scratch_folder.h"
+#include "base/fd.h"
+#include "base/json.h"
 #include "configs/knob.h"
 #include "configs/toml_reader.h"
 #include "configs/toml_writer.h"
+#include "tests/require.h"
+#include "tuner/report.h"
 
 using namespace lt;
 using namespace lt::app;
@@ -73,4 +79,24 @@ TEST_CASE("a config with other knobs keeps every other line of its owner", "[con
   for (const char* line : {"# mine\n", "key = \"office.key\"  # do not lose\n", "[[mirror.job]]\nname = \"x\"\n", "allow = true\n"}) CHECK(changed.find(line) != std::string::npos);
   CHECK(changed.find("mtu = 1400") == std::string::npos);
   CHECK(configs::with_knobs(changed, knobs) == changed);
+}
+
+TEST_CASE("a sweep that came to no decision is not applied, though it names what it would stay with", "[app][apply]") {
+  const auto folder = require(ScratchFolder::create("apply"));
+  const std::string report = folder.path() + "/sweep.json";
+  const auto with_verdict = [&](const char* verdict) {
+    Json value = {{"schema", std::string(tuner::report_schema)},
+                  {"arms", Json::array()},
+                  {"decision", {{"verdict", verdict}, {"choice", "0123456789abcdef"}}}};
+    require(write_file(report, value.dump(), 0600));
+    return run_apply({.result = report}, std::stop_token());
+  };
+  const auto undecided = with_verdict("inconclusive");
+  REQUIRE_FALSE(undecided);
+  CHECK(undecided.error().code == Errc::rejected);
+  CHECK(undecided.error().text().find("came to no decision") != std::string::npos);
+  // One that did is read on: here, to the setting that it does not hold.
+  const auto decided = with_verdict("better");
+  REQUIRE_FALSE(decided);
+  CHECK(decided.error().text().find("does not hold") != std::string::npos);
 }
