@@ -12,6 +12,7 @@
 #include "app/cli_sweep.h"
 #include "app/cmd_bench.h"
 #include "app/cmd_demo.h"
+#include "app/cmd_grid.h"
 #include "app/cmd_init.h"
 #include "app/cmd_lab.h"
 #include "app/cmd_sweep.h"
@@ -307,6 +308,33 @@ void add_lab_bench(CLI::App& lab, Shell& shell) {
   });
 }
 
+void add_lab_grid(CLI::App& lab, Shell& shell) {
+  const auto options = std::make_shared<GridCommand>();
+  CLI::App* command = add_command(lab, shell, "grid", "a sweep's choice against the best of an exhaustive grid, on a profile of the lab");
+  command->add_option("--profile", options->profile, "the line to measure on (default: none, report what the folder holds)");
+  command->add_option("--line", options->lab_words, "words over the profile, for example loss=0.1%; repeatable");
+  command->add_option("--name", options->name, "of the files and of the lab (default: the profile's)");
+  command->add_option("--folder", options->folder, "where the journals are; the same command goes on with them")->capture_default_str();
+  command->add_option("--goal", options->goal, "what best means: throughput, latency, balanced, cpu")
+      ->check(CLI::IsMember({"throughput", "latency", "balanced", "cpu"}))->capture_default_str();
+  command->add_option("--budget", options->budget, "of the sweep")->capture_default_str();
+  command->add_option("--seconds", options->seconds, "measured each way")->check(CLI::Range(1, 300))->capture_default_str();
+  command->add_option("--omit", options->omit_seconds, "left out before")->check(CLI::Range(0, 60))->capture_default_str();
+  command->add_option("--blocks", options->blocks, "fresh starts of each arm of the grid")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--duel-blocks", options->duel_blocks, "fresh starts of choice and best against each other")->check(CLI::Range(2, 1000))->capture_default_str();
+  command->add_flag("--whole", options->is_whole, "the grid also holds what is one knob away from each arm: hours");
+  command->add_flag("--native,!--no-native", options->with_native, "try the native link (default: yes)");
+  command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "try OpenVPN (default: yes)");
+  command->add_option("--seed", options->seed, "of the order of trials and of the line")->capture_default_str();
+  command->footer("Without --profile: the table of all results in the folder; exit code 0 when at least 95 % of them are within 5 %.");
+  command->callback([&shell, options] {
+    shell.command = [options](Log&) -> Result<Outcome> {
+      const Interrupt interrupt;
+      return run_grid(*options, interrupt.token());
+    };
+  });
+}
+
 void add_lab(CLI::App& app, Shell& shell) {
   CLI::App* lab = app.add_subcommand("lab", "two sites and a WAN on this machine: try before you buy a second site");
   lab->require_subcommand(1);
@@ -318,6 +346,7 @@ void add_lab(CLI::App& app, Shell& shell) {
   add_lab_emulate(*lab, shell);
   add_lab_demo(*lab, shell);
   add_lab_bench(*lab, shell);
+  add_lab_grid(*lab, shell);
 }
 
 // A misspelt command, found before the parser only says that one is missing.

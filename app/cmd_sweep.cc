@@ -299,6 +299,11 @@ Result<tuner::Report> measured(const SweepCommand& command, const Job& job) {
 
 }  // namespace
 
+Result<tuner::SweepOptions> sweep_options_of(const SweepCommand& command) {
+  LT_TRY(Job job, new_job(command));
+  return std::move(job.options);
+}
+
 Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop) {
   LT_TRY(Job job, command.resume.empty() ? new_job(command) : resumed_job(command));
   if (!command.budget.empty() && !job.options.question) {

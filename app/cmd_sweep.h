@@ -42,6 +42,9 @@ struct SweepCommand {
 /// @error interrupted: with how to go on
 [[nodiscard]] Result<Outcome> run_sweep_command(const SweepCommand& command, const std::stop_token& stop);
 
+/// What a new sweep by `command` would do, to be run by somebody else. @error invalid: an option
+[[nodiscard]] Result<tuner::SweepOptions> sweep_options_of(const SweepCommand& command);
+
 /// The sweep itself, in a lab that stands already. Progress goes to standard error.
 [[nodiscard]] Result<tuner::Report> sweep_lab(const lab::Sandbox& sandbox, const std::string& line,
                                                const tuner::SweepOptions& options);

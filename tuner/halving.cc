@@ -60,6 +60,10 @@ void take_out_gated(const Evidence& evidence, PathStep& step) {
 }  // namespace
 
 Limit limit_so_far(const Evidence& evidence) {
+  return limit_by(evidence, evidence.header.question->goal);
+}
+
+Limit limit_by(const Evidence& evidence, Goal goal) {
   const SweepHeader& header = evidence.header;
   LimitBasis basis;
   for (std::size_t arm = 0; arm < header.arms.size(); ++arm) {
@@ -71,7 +75,7 @@ Limit limit_so_far(const Evidence& evidence) {
           std::max(basis.bits_per_second_best, median_of(evidence, arm, pick_goodput(header.plan)));
     }
   }
-  return limit_of(header.question->goal, basis);
+  return limit_of(goal, basis);
 }
 
 std::vector<Placing> placings(const Evidence& evidence, Stage stage, std::size_t round,

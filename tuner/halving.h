@@ -17,6 +17,8 @@ inline constexpr std::size_t finalists_max = 3;
 
 /// The goal's limit by what is known so far. @pre header.question
 [[nodiscard]] Limit limit_so_far(const Evidence& evidence);
+/// The same for another goal than the header's, or where the header asks none.
+[[nodiscard]] Limit limit_by(const Evidence& evidence, Goal goal);
 
 /// `arms`, best first, by the blocks of `stage` up to and including `round`.
 [[nodiscard]] std::vector<Placing> placings(const Evidence& evidence, Stage stage, std::size_t round,
