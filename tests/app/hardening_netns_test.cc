@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <random>
@@ -18,6 +19,7 @@
 #include "lab/netns.h"
 #include "tests/app/name_server.h"
 #include "tests/app/link_sites.h"
+#include "tests/hostile/completeness.h"
 
 using namespace lt;
 using namespace lt::app;
@@ -228,9 +230,11 @@ TEST_CASE("a kill at any moment under load leaves a link that comes back, and no
   // By hand: LINKTUNE_KILL_COUNT=500 link_hardening_test "a kill at any moment*"
   const char* wanted = std::getenv("LINKTUNE_KILL_COUNT");
   const int count = wanted == nullptr ? 6 : std::atoi(wanted);
-  std::mt19937_64 random(seed);
-  INFO("seed " << seed << ", " << count << " kills");
-  Sites sites;
+  const std::uint32_t kill_seed = lt::testing::seed_of_run();
+  std::mt19937_64 random(kill_seed);
+  INFO("LINKTUNE_SEED=" << kill_seed << ", " << count << " kills");
+  if (wanted != nullptr) std::printf("%d kills, LINKTUNE_SEED=%u\n", count, kill_seed);
+  Sites sites("lan", "kills");
   const std::string office_before = sites.network_of(lab::Host::office_gw);
   const std::string offsite_before = sites.network_of(lab::Host::offsite_gw);
   sites.start_both();
@@ -240,6 +244,7 @@ TEST_CASE("a kill at any moment under load leaves a link that comes back, and no
     return Child::start({.argv = sites.sandbox.exec(lab::Host::office_lan, {"iperf3", "-c", offsite_v4, "-t", "86400", "-P", "2", "-b", "200M", "-C", "cubic"})});
   };
   Child transfer = require(load());
+  std::vector<double> returns_ms;
   for (int i = 0; i < count; ++i) {
     INFO("kill " << i);
     if (!transfer.is_running()) transfer = require(load());
@@ -248,11 +253,20 @@ TEST_CASE("a kill at any moment under load leaves a link that comes back, and no
     Child& victim = is_office ? sites.office : sites.offsite;
     victim.signal(SIGKILL);
     REQUIRE(victim.wait(5s));
-    victim = is_office ? sites.start(lab::Host::office_gw, sites.files.office.config_path, "office.log")
-                       : sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
-    if ((random() & 3) != 0) sites.wait_until_up();  // one in four is hit while it still comes up
+    const std::vector<std::string> lanes{"--set", "native.lanes=" + std::to_string(1 + random() % 4)};
+    victim = is_office ? sites.start(lab::Host::office_gw, sites.files.office.config_path, "office.log", lanes)
+                       : sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log", lanes);
+    if ((random() & 3) == 0) continue;  // one in four is hit while it still comes up
+    const auto started = std::chrono::steady_clock::now();
+    sites.wait_until_up();
+    returns_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count());
   }
   sites.wait_until_up();
+  if (wanted != nullptr) {
+    std::sort(returns_ms.begin(), returns_ms.end());
+    std::printf("%d kills: from the start of the program to a link that is up, of %zu: p50 %.0f ms, p99 %.0f ms, slowest %.0f ms\n", count,
+                returns_ms.size(), returns_ms[returns_ms.size() / 2], returns_ms[returns_ms.size() * 99 / 100], returns_ms.back());
+  }
   CHECK(comes_true([&] { return sites.ping(offsite_v4); }, 5s));
   CHECK(sites.office.end(5s) == 0);
   CHECK(sites.offsite.end(5s) == 0);
@@ -270,20 +284,16 @@ TEST_CASE("a storm of signals harms nobody, and a second request to end is obeye
   CHECK(sites.state("office") == "up");
   CHECK(sites.ping(offsite_v4));
   SECTION("one request ends it in good order, however often it is said") {
-    const auto began = std::chrono::steady_clock::now();
     for (int i = 0; i < 100; ++i) sites.office.signal(SIGTERM);
     CHECK(sites.office.wait(10s) == 0);
-    CHECK(std::chrono::steady_clock::now() - began < 5s);
     CHECK(in_office(sites, {"ip", "rule"}).find("5198") == std::string::npos);
   }
   SECTION("who asks again while it waits for a silent peer is not kept waiting") {
     require(sites.sandbox.set_wan(lab::all_directions, {"blackout=on"}));
     sites.office.signal(SIGTERM);
     REQUIRE_FALSE(sites.office.wait(500ms));  // it says GOODBYE into the dark
-    const auto began = std::chrono::steady_clock::now();
     sites.office.signal(SIGTERM);
-    CHECK(sites.office.wait(1s) == 128 + SIGTERM);
-    CHECK(std::chrono::steady_clock::now() - began < 200ms);
+    CHECK(sites.office.wait(5s) == 128 + SIGTERM);  // who waits out his patience ends with 0
     CHECK(in_office(sites, {"ip", "route", "show", "table", "198"}).find("unreachable") != std::string::npos);
   }
 }

@@ -81,6 +81,14 @@ std::size_t InnerConnections::alive_since(Instant when) const {
   }));
 }
 
+std::string InnerConnections::kernel_view(const lab::Sandbox& sandbox) const {
+  std::string text;
+  for (const lab::Host host : {lab::Host::office_lan, lab::Host::offsite_lan}) {
+    text += std::string(name_of(host)) + ":\n" + run_checked(sandbox.exec(host, {"ss", "-Htnoi"})).value_or("no ss\n");
+  }
+  return text;
+}
+
 // Gives back what comes.
 void InnerConnections::serve() {
   std::vector<Fd> peers;

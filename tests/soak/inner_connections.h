@@ -14,6 +14,10 @@
 
 namespace lt::soak {
 
+/// How long a connection of the kernel may say nothing though its path is there: its waits double with each retransmission
+/// that is lost, up to 120 s (TCP_RTO_MAX), and begin anew only with an answer. Many short faults in a row add up likewise.
+inline constexpr auto tcp_silence_longest = std::chrono::seconds(120 + 10);
+
 class InnerConnections {
  public:
   /// @pre the LANs reach each other
@@ -25,6 +29,8 @@ class InnerConnections {
   [[nodiscard]] unsigned altered() const { return altered_; }
   /// Connections that were answered since `when`.
   [[nodiscard]] std::size_t alive_since(Instant when) const;
+  /// What the kernels know of all of them: timers, waits, what is unacknowledged.
+  [[nodiscard]] std::string kernel_view(const lab::Sandbox& sandbox) const;
   [[nodiscard]] std::size_t count() const { return clients_.size(); }
 
  private:

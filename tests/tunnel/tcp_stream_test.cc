@@ -1,8 +1,10 @@
 #include "tunnel/tcp_stream.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 namespace lt::tunnel {
 namespace {
@@ -93,6 +95,30 @@ TEST_CASE("a connection that is refused says so when it is asked", "[tunnel][tcp
   const auto refused = connect_result(fd->get());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Errc::unreachable);
+}
+
+TEST_CASE("nine hundred that nobody has accepted yet do not keep the next one waiting", "[tunnel][tcp_stream][A-3]") {
+  const auto bound = read_file("/proc/sys/net/core/somaxconn", 64);
+  if (!bound || std::atoi(bound->c_str()) < 1000) {
+    WARN("SKIPPED: net.core.somaxconn is below 1000 here");
+    return;
+  }
+  const auto listener = listen_on({"127.0.0.1", 0}, {});
+  REQUIRE(listener);
+  SocketAddress local;
+  local.length = sizeof local.storage;
+  REQUIRE(::getsockname(listener->get(), reinterpret_cast<sockaddr*>(&local.storage), &local.length) == 0);
+  std::vector<Fd> strangers;
+  for (int i = 0; i < 900; ++i) {  // within the 1024 descriptors of a process
+    strangers.push_back(tcp_socket());
+    REQUIRE(set_nonblocking(strangers.back().get(), true));
+    REQUIRE((::connect(strangers.back().get(), local.raw(), local.length) == 0 || errno == EINPROGRESS));
+  }
+  // Where the queue is full the kernel says nothing, and the client tries again after a second.
+  for (const Fd& stranger : strangers) {
+    pollfd polled{stranger.get(), POLLOUT, 0};
+    REQUIRE(::poll(&polled, 1, 500) == 1);
+  }
 }
 
 }  // namespace
