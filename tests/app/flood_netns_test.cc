@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <deque>
@@ -105,6 +106,17 @@ class Flood {
   std::thread caller_;
 };
 
+// From a killed off-site daemon's next start, once its sandbox has closed, to a link that is up.
+double time_to_return(Sites& sites) {
+  sites.offsite.signal(SIGKILL);
+  REQUIRE(sites.offsite.wait(5s));
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  REQUIRE(comes_true([&] { return sites.log("offsite.log").find("sandboxed") != std::string::npos || sites.state("offsite") != "no daemon"; }, 5s));
+  const auto called = std::chrono::steady_clock::now();
+  REQUIRE(comes_true([&] { return sites.state("offsite") == "up"; }, 15s));
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - called).count();
+}
+
 }  // namespace
 
 TEST_CASE("two thousand strangers a second are not answered, and the true peer gets in beside them", "[app][hardening][netns][A-3][R22]") {
@@ -115,23 +127,32 @@ TEST_CASE("two thousand strangers a second are not answered, and the true peer g
   REQUIRE(comes_true([&] { return flood.calls() > 3000; }, 10s));
   CHECK(sites.state("office") == "up");
   const int before = sites.status("office")["strangers"].get<int>();
-  // By hand, alone on the machine: LINKTUNE_FLOOD_SECONDS=4 prints the figures.
-  const bool is_measured = std::getenv("LINKTUNE_FLOOD_SECONDS") != nullptr;
-  double slowest_ms = 0;
-  for (int i = 0; i < (is_measured ? 10 : 3); ++i) {
-    sites.offsite.signal(SIGKILL);
-    REQUIRE(sites.offsite.wait(5s));
-    sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
-    REQUIRE(comes_true([&] { return sites.log("offsite.log").find("sandboxed") != std::string::npos || sites.state("offsite") != "no daemon"; }, 5s));
-    const auto called = std::chrono::steady_clock::now();
-    REQUIRE(comes_true([&] { return sites.state("offsite") == "up"; }, 15s));
-    slowest_ms = std::max(slowest_ms, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - called).count());
-  }
-  if (is_measured) CHECK(slowest_ms < 1000);
+  for (int i = 0; i < 3; ++i) time_to_return(sites);
   CHECK(sites.ping(offsite_v4));
   CHECK(sites.status("office")["strangers"].get<int>() > before);
   CHECK(flood.answered_bytes() == 0);
-  if (is_measured) std::printf("%u strangers, 2000 a second: the true peer was up again within %.0f ms, the slowest of 10\n", flood.calls(), slowest_ms);
+}
+
+TEST_CASE("a flood of strangers does not keep the true peer out for a second", "[app][hardening][netns][A-3]") {
+  // Says something only on a quiet machine. By hand: LINKTUNE_FLOOD_SECONDS=4 prints the figures.
+  if (std::getenv("LINKTUNE_FLOOD_SECONDS") == nullptr) return;
+  Sites sites("lan", "flood");
+  sites.start_both();
+  sites.wait_until_up();
+  std::vector<double> calm_ms;
+  std::vector<double> flooded_ms;
+  for (int i = 0; i < 10; ++i) {  // turn about: what else the machine does falls on both alike
+    calm_ms.push_back(time_to_return(sites));
+    const Flood flood(sites);
+    REQUIRE(comes_true([&] { return flood.calls() > 1000; }, 10s));
+    flooded_ms.push_back(time_to_return(sites));
+    CHECK(flood.answered_bytes() == 0);
+  }
+  std::sort(calm_ms.begin(), calm_ms.end());
+  std::sort(flooded_ms.begin(), flooded_ms.end());
+  std::printf("the true peer was up again, of 10 in turn: calm median %.0f ms, slowest %.0f ms; under 2000 strangers a second median %.0f ms, slowest %.0f ms\n",
+              calm_ms[5], calm_ms.back(), flooded_ms[5], flooded_ms.back());
+  CHECK(flooded_ms.back() < 1000);
 }
 
 TEST_CASE("a flood of strangers takes little of the traffic", "[app][hardening][netns][A-3]") {

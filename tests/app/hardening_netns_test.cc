@@ -258,7 +258,13 @@ TEST_CASE("a kill at any moment under load leaves a link that comes back, and no
                        : sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log", lanes);
     if ((random() & 3) == 0) continue;  // one in four is hit while it still comes up
     const auto started = std::chrono::steady_clock::now();
-    sites.wait_until_up();
+    const bool is_up = comes_true([&] { return sites.state("office") == "up" && sites.state("offsite") == "up"; }, 30s);
+    const auto tail = [&](const std::string& name) {
+      const std::string log = sites.log(name);
+      return name + ": " + log.substr(log.size() - std::min<std::size_t>(log.size(), 3000)) + "\n";
+    };
+    INFO((is_up ? "" : tail("office.log") + tail("offsite.log")));
+    REQUIRE(is_up);
     returns_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count());
   }
   sites.wait_until_up();
