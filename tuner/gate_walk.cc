@@ -41,6 +41,7 @@ class Walk {
     request.data = options_.data;
     request.source = options_.source;
     request.loss_packets = 0;
+    if (options_.mtu) request.expected_bytes = *options_.mtu - datagram_overhead_bytes(options_.data.family);
     request.sizes = gate_udp_sizes(options_.mtu, options_.data.family);
     LT_TRY(const PathShape shape,
            when_free(stop_, [&] { return probe_path(options_.client, request, stop_); }));

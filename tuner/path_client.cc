@@ -150,6 +150,10 @@ class Shaper {
     std::vector<unsigned> likely;
     for (const unsigned mtu : likely_mtus)
       likely.push_back(std::min(mtu - datagram_overhead_bytes(request_.data.family), payload_max()));
+    if (request_.expected_bytes > 0) {
+      likely.push_back(request_.expected_bytes);
+      std::sort(likely.begin(), likely.end());
+    }
     SizeSearch sizes(PathDatagram::bytes, payload_max(), likely);
     patience_ = first_patience;
     const Instant latest = std::chrono::steady_clock::now() + path_time_max;

@@ -102,6 +102,8 @@ Status validate(const PathRequest& request) {
   if (request.loss_packets > path_loss_packets_max)
     return fail(Errc::invalid, "the number of full-size packets must be between 0 and " +
                                    std::to_string(path_loss_packets_max));
+  if (request.expected_bytes > udp_payload_max(request.data.family))
+    return fail(Errc::invalid, std::to_string(request.expected_bytes) + " bytes are no size of a datagram here");
   if (request.sizes.size() > path_sizes_max)
     return fail(Errc::invalid,
                 "at most " + std::to_string(path_sizes_max) + " sizes can be asked for");

@@ -52,6 +52,7 @@ struct PathRequest {
   std::optional<IpAddress> source{};  // the client's own address on that path; none: by route
   std::vector<unsigned> sizes{};  // payloads that must pass as well, each by itself (path_sizes_max)
   unsigned loss_packets{100};         // full-size datagrams each way, 200 a second; 0: none
+  unsigned expected_bytes{0};         // payload that the path should carry, tried with the first; 0: none known
 };
 
 /// @error invalid: the addresses are of two families, or none of a host; too many packets

@@ -8,7 +8,7 @@ namespace lt::tuner {
 
 SizeSearch::SizeSearch(unsigned smallest, unsigned largest, std::span<const unsigned> likely)
     : smallest_(smallest), likely_(likely.begin(), likely.end()), too_large_(largest + 1) {
-  LT_ASSERT(smallest > 0 && smallest <= largest);
+  LT_ASSERT(smallest > 0 && smallest <= largest && largest < bytes_max);
 }
 
 bool SizeSearch::is_over() const {
@@ -20,8 +20,12 @@ std::vector<unsigned> SizeSearch::next() const {
   // Until a small one has arrived, large ones say nothing.
   if (arrived_ == 0) return {smallest_};
   std::vector<unsigned> sizes;
-  for (const Doubtful& doubtful : doubtful_)
+  unsigned bytes = 0;
+  for (const Doubtful& doubtful : doubtful_) {
+    bytes += doubtful.size;
+    if (bytes > bytes_max) break;
     sizes.push_back(doubtful.size);
+  }
   return sizes.empty() ? untried() : sizes;
 }
 
@@ -29,17 +33,20 @@ std::vector<unsigned> SizeSearch::next() const {
 // search. Then the gap in even steps.
 std::vector<unsigned> SizeSearch::untried() const {
   std::vector<unsigned> sizes;
+  unsigned bytes = 0;
   const auto add = [&](unsigned size) {
-    if (size > arrived_ && size < too_large_ && sizes.size() < sizes_max &&
-        (sizes.empty() || sizes.back() < size))
+    if (size > arrived_ && size < too_large_ && sizes.size() < sizes_max && bytes + size <= bytes_max &&
+        (sizes.empty() || sizes.back() < size)) {
       sizes.push_back(size);
+      bytes += size;
+    }
   };
   for (const unsigned size : likely_)
     add(size);
   const bool is_likely_left = !sizes.empty();
   if (is_likely_left) return sizes;
   const unsigned gap = too_large_ - arrived_;
-  const unsigned steps = std::min(gap - 1, sizes_max);
+  const unsigned steps = std::min({gap - 1, sizes_max, bytes_max / too_large_});
   // The first step is one byte: most often `arrived_` is the end, and this shows it.
   add(arrived_ + 1);
   for (unsigned step = 1; step <= steps; ++step)

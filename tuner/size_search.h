@@ -14,6 +14,9 @@ namespace lt::tuner {
 class SizeSearch {
  public:
   static constexpr unsigned sizes_max = 16;  // of one batch
+  // Of one batch, so that none is lost for its neighbours: what overflows a router's queue or a socket's (Linux: 208 KiB)
+  // is the end of the batch, each time, and would count as too large. Two of the largest packets.
+  static constexpr unsigned bytes_max = 128 * 1024;
   static constexpr unsigned tries = 4;       // datagrams lost before a size counts as too large
 
   /// @param smallest, largest  payloads (unit: B). @param likely  rising sizes that paths often have

@@ -130,6 +130,19 @@ TEST_CASE("the largest tun-mtu that works is found by sending, and one more neve
   pair.end();
 }
 
+TEST_CASE("the largest tun-mtu over TCP passes on a gigabit line whose queue holds four of its packets", "[app][gate][netns]") {
+  if (!is_complete()) {
+    std::cout << "not run: with LINKTUNE_COMPLETE=1\n";
+    return;
+  }
+  Stage stage("lan");
+  for (int turn = 0; turn < 5; ++turn) {
+    const auto outcome = stage.gate_of("openvpn mssfix=0 proto=tcp tcp_nodelay=on tcp_queue_limit=1024 txqueuelen=100 tun_mtu=65511");
+    CAPTURE(turn, text_of(outcome));
+    CHECK(verdict_of(outcome, "full_size") == tuner::GateVerdict::passed);
+  }
+}
+
 TEST_CASE("an end with a smaller tun-mtu is a black hole that the gate sees", "[app][gate][netns]") {
   Stage stage("raw");
   const auto folder = require(ScratchFolder::create("hole"));

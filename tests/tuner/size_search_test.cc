@@ -14,6 +14,7 @@ struct Line {
   unsigned carries{0};   // larger ones are lost without a word
   unsigned refuses{0};   // larger ones are refused by the sender; 0: never
   double loss{0};
+  unsigned queue{0};     // bytes of one batch that it holds; the rest is lost; 0: any number
 };
 
 struct Found {
@@ -30,12 +31,15 @@ Found search(SizeSearch search, const Line& line, Random& random) {
     REQUIRE(sizes.size() <= SizeSearch::sizes_max);
     REQUIRE(std::is_sorted(sizes.begin(), sizes.end()));
     REQUIRE(++found.rounds < 200);
+    unsigned queued = 0;
     for (const unsigned size : sizes) {
+      queued += size;
       const bool is_refused = line.refuses > 0 && size > line.refuses;
       if (!is_refused) ++found.datagrams;
       if (is_refused)
         search.refused(size);
-      else if (size <= line.carries && random.unit() >= line.loss)
+      else if (size <= line.carries && random.unit() >= line.loss &&
+               (line.queue == 0 || queued <= line.queue))
         search.arrived(size);
       else
         search.lost(size);
@@ -62,7 +66,7 @@ TEST_CASE("every size that a line may carry is found to the byte", "[tuner][path
 TEST_CASE("an end of the line that the sender's own device sets is found in a few rounds",
           "[tuner][path]") {
   Random random(7);
-  for (const unsigned carries : {20U, 548U, 1252U, 1400U, 1464U, 1472U, 1473U, 8972U, 65483U, 65507U}) {
+  for (const unsigned carries : {20U, 548U, 1252U, 1400U, 1464U, 1472U, 1473U, 8972U, 65507U}) {
     const Found found = search(SizeSearch(20, 65507, likely), {carries, carries, 0}, random);
     INFO("the line carries " << carries);
     CHECK(found.size == carries);
@@ -70,11 +74,33 @@ TEST_CASE("an end of the line that the sender's own device sets is found in a fe
   }
 }
 
+TEST_CASE("a large size that nobody expects takes rounds, and one that somebody does takes few", "[tuner][path]") {
+  Random random(7);
+  const Line line{65'455, 65'455, 0};
+  const Found unexpected = search(SizeSearch(20, 65507, likely), line, random);
+  CHECK(unexpected.size == 65'455);
+  CHECK(unexpected.rounds <= 30);
+  auto expected = likely;
+  expected.insert(expected.end() - 1, 65'455);
+  const Found found = search(SizeSearch(20, 65507, expected), line, random);
+  CHECK(found.size == 65'455);
+  CHECK(found.rounds <= 4);
+}
+
 TEST_CASE("a likely size ends the search after the byte above it", "[tuner][path]") {
   Random random(7);
   const Found found = search(SizeSearch(20, 65507, likely), {1464, 1472, 0}, random);
   CHECK(found.size == 1464);
   CHECK(found.rounds <= 1 + 2 * SizeSearch::tries);
+}
+
+TEST_CASE("a queue that holds two of the largest packets makes no path look smaller", "[tuner][path]") {
+  Random random(7);
+  for (const unsigned carries : {1500U, 9000U, 16'000U, 40'001U, 65'197U, 65'483U, 65'507U}) {
+    const Found found = search(SizeSearch(20, 65507, likely), {carries, carries, 0, SizeSearch::bytes_max}, random);
+    INFO("the line carries " << carries);
+    CHECK(found.size == carries);
+  }
 }
 
 TEST_CASE("a line that loses 5 % of its packets looks no smaller", "[tuner][path]") {
