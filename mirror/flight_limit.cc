@@ -7,7 +7,8 @@ namespace lt::mirror {
 namespace {
 
 constexpr double gain = 1.25;       // enough to grow by a quarter each round trip, little enough for short queues
-constexpr double start_gain = 3.0;  // grows each round trip, until it no longer helps
+constexpr double start_gain = 6.0;  // grows each round trip, until it no longer helps
+constexpr int trips_filled = 3;     // a byte that is lost comes one later, and what is lost again two
 constexpr double growth = 1.25;     // less than this in five samples: the line is found
 constexpr unsigned flat_samples = 5;
 
@@ -63,7 +64,7 @@ Microseconds FlightLimit::wavering() const {
 }
 
 std::size_t FlightLimit::bytes() const {
-  const double round_trip = std::chrono::duration<double>(least_ + wavering()).count();
+  const double round_trip = std::chrono::duration<double>(trips_filled * least_ + wavering()).count();
   const double filled = (is_starting_ ? start_gain : gain) * best_rate() * round_trip;
   return std::max(flight_bytes_min, static_cast<std::size_t>(filled) + flight_bytes_min / 4);
 }

@@ -3,13 +3,13 @@
 // Inside the tunnel nothing slows a sender down but the end of the tun device's queue, and that drops:
 // cubic runs into it again and again, and two congestion controls that wait for each other's samples
 // (bbr in bbr) take twenty seconds to a line's speed. So the pipe bounds itself, by what its peer says
-// has arrived: a quarter more than the best rate of late fills in a round trip, and never less than
+// has arrived: a quarter more than the best rate of late fills in three round trips, and never less than
 // `flight_bytes_min`. What is more would only stand in queues, in front of everybody else's packets.
 //
-// A round trip is the connection's least and what it wavers by. On a line that loses packets what comes
-// after a loss waits for it in the far kernel, so that bytes take one round trip or two: with only the
-// least filled, the outer connection runs dry at each loss (measured: 310 Mbit/s of 500). A queue that
-// merely stands delays all alike, wavers little, and earns nothing.
+// Three, and what round trips waver by: on a line that loses packets what comes after a loss waits for it in
+// the far kernel, and nothing is acknowledged meanwhile. With less the outer connection runs dry, and a dry
+// bbr neither ends its start-up (it then sends at three times the line's rate and loses what it sends, for
+// as long as ten seconds) nor keeps its rate in a recovery, which begins at what is under way (docs/adr/0018).
 //
 // Pure. @source the bandwidth-delay product with a gain, as in BBR's cwnd and its startup (Cardwell et
 // al., ACM Queue 14:5, 2016), without its pacing: the outer connection paces
@@ -28,7 +28,7 @@ inline constexpr std::size_t flight_bytes_min = 2 << 20;  // 17 ms of 1 Gbit/s; 
 class FlightLimit {
  public:
   static constexpr Milliseconds sample_time{100};
-  static constexpr std::size_t rates_kept = 20;   // two seconds: a pause of the source does not forget the line
+  static constexpr std::size_t rates_kept = 50;   // five seconds: a pause of the source does not forget the line
   static constexpr std::size_t trips_kept = 10;
   static constexpr unsigned wavering_most = 1;  // times the least round trip: what is lost once comes one later
 

@@ -12,7 +12,11 @@ constexpr double give = 0.85;
 constexpr double integral = 0.0025;       // of the rate, for a whole target of delay missing
 constexpr double damping = 0.01;          // of the rate, for a change of a whole target
 constexpr double calm_step = 0.01;        // of the rate, when it has been calm for long; more, the longer
+constexpr double calm_share = 0.25;       // of the target: less is hardly anything
 constexpr unsigned calm_long = 5;
+constexpr Seconds steady{5};              // without giving: the rate then is what the line bears
+constexpr double given_up = 0.8;          // of what was held before giving: it does so below it
+constexpr double regain = 0.95;           // of what was held before giving: so far it grows again as at first
 constexpr double climb_max = 0.10;        // of the rate: from 1 Mbit/s to 500 in nine seconds
 constexpr double used_min = 0.7;          // of the rate: less is not the line's limit
 constexpr double unused_room = 1.5;       // over what is carried, while it is not used
@@ -54,28 +58,27 @@ BitsPerSecond YieldControl::rate(Bytes carried, Instant now) {
 }
 
 void YieldControl::steer(double carried_bits, Instant now) {
-  const auto middle = echoes_.begin() + static_cast<std::ptrdiff_t>(echoes_.size() / 2);
-  std::nth_element(echoes_.begin(), middle, echoes_.end());
+  std::sort(echoes_.begin(), echoes_.end());
   const Nanoseconds before = delay_;
-  delay_ = *middle - base();
+  delay_ = echoes_[echoes_.size() / 2] - base();
+  // A path wavers by itself, a busy machine as well; a queue delays the fast ones, too.
+  const Nanoseconds fast = echoes_[echoes_.size() / 4] - base();
   const double target = static_cast<double>(delay_max_.count()) * target_share;
   const double error = 1.0 - static_cast<double>(delay_.count()) / target;
   const double change = static_cast<double>((delay_ - before).count()) / target;
   const bool is_used = carried_bits >= used_min * rate_;
-  calm_ = error > 0.75 ? calm_ + 1 : 0;
+  calm_ = static_cast<double>(fast.count()) < calm_share * target ? calm_ + 1 : 0;
+  if (calm_ >= calm_long && rate_ < given_up * held_) is_growing_ = true;
 
   if (delay_ > delay_max_) {
+    if (is_growing_) held_ = std::min(held_, rate_ / growth);
     is_growing_ = false;
     if (gave_ && now - *gave_ < give_every) return;
+    if (!gave_ || now - *gave_ > steady) held_ = std::max(held_, rate_);
     gave_ = now;
     rate_ = give * std::min(rate_, std::max(carried_bits, give * rate_));
   } else if (is_growing_) {
-    if (error < 0) {
-      is_growing_ = false;
-      rate_ = std::min(rate_, std::max(carried_bits, rate_ / growth));
-    } else if (is_used) {
-      rate_ *= growth;
-    }
+    grow(carried_bits, error, is_used);
   } else {
     double step = integral * std::max(error, -3.0) - damping * change;
     if (step > 0 && calm_ >= calm_long) step = std::max(step, calm_step * calm_ / calm_long);
@@ -88,6 +91,19 @@ void YieldControl::steer(double carried_bits, Instant now) {
   }
   rate_ = std::clamp(rate_, static_cast<double>(rate_min.value),
                      static_cast<double>(rate_max.value));
+}
+
+void YieldControl::grow(double carried_bits, double error, bool is_used) {
+  if (error < 0) {
+    is_growing_ = false;
+    held_ = std::min(held_, rate_ / growth);
+    rate_ = std::min(rate_, std::max(carried_bits, rate_ / growth));
+  } else if (held_ > 0 && rate_ >= regain * held_) {
+    is_growing_ = false;
+  } else if (is_used) {
+    rate_ *= growth;
+    if (held_ > 0) rate_ = std::min(rate_, regain * held_);
+  }
 }
 
 }  // namespace lt::mirror

@@ -11,6 +11,9 @@
 //   giving   more than `delay_max` waits: to 85 % of what gets through, and again each `give_every`,
 //            down to `rate_min` while others fill the line
 //
+// What was held before giving is remembered. Once hardly anything waits any more the rate grows back to
+// nearly all of it as it did at first, and where that meets a queue, so much is remembered from then on.
+//
 // A sender that does not use its rate does not raise it.
 #pragma once
 
@@ -45,6 +48,7 @@ class YieldControl {
  private:
   [[nodiscard]] Nanoseconds base() const;
   void steer(double carried_bits, Instant now);
+  void grow(double carried_bits, double error, bool is_used);
 
   Nanoseconds delay_max_;
   double rate_{static_cast<double>(rate_first.value)};
@@ -57,6 +61,7 @@ class YieldControl {
   Nanoseconds delay_{0};
   unsigned calm_{0};                 // intervals in a row in which hardly anything waited
   std::optional<Instant> gave_;
+  double held_{0};                   // before giving: what the line is known to bear (unit: bit/s)
 };
 
 }  // namespace lt::mirror

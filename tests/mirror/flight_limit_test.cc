@@ -19,15 +19,15 @@ void deliver(FlightLimit& limit, ManualClock& clock, std::uint64_t& received, st
 
 }  // namespace
 
-TEST_CASE("a quarter more than the line holds may be under way, and a little", "[mirror][flight]") {
+TEST_CASE("a quarter more than three round trips of the line may be under way, and a little", "[mirror][flight]") {
   FlightLimit limit;
   ManualClock clock;
   std::uint64_t received = 0;
   CHECK(limit.bytes() == flight_bytes_min);
   limit.set_round_trip(80ms);
   deliver(limit, clock, received, 62'500'000, 100);  // 500 Mbit/s, 80 ms: 5 MB
-  CHECK(limit.bytes() > 6'200'000);
-  CHECK(limit.bytes() < 6'250'000 + flight_bytes_min / 4 + 100'000);
+  CHECK(limit.bytes() > 18'700'000);
+  CHECK(limit.bytes() < 18'750'000 + flight_bytes_min / 4 + 100'000);
 }
 
 TEST_CASE("it grows from its least value to a faster line's, round trip by round trip", "[mirror][flight]") {
@@ -58,12 +58,12 @@ TEST_CASE("bytes that take one round trip or two have more under way, a queue th
       limit.delivered(i + 1 == tens_of_ms ? received += 5'000'000 % static_cast<unsigned>(tens_of_ms) : received, clock.now());
     }
   }
-  const double least = 1.25 * 62'500'000 * 0.080;  // at the best rate, 5 MB in 80 ms
+  const double least = 1.25 * 62'500'000 * 0.080;  // one round trip at the best rate, 5 MB in 80 ms
   if (is_lossy) {
-    CHECK(static_cast<double>(limit.bytes()) > 1.6 * least);
-    CHECK(static_cast<double>(limit.bytes()) < 2.2 * least);
+    CHECK(static_cast<double>(limit.bytes()) > 3.6 * least);
+    CHECK(static_cast<double>(limit.bytes()) < 4.2 * least);
   } else {
-    CHECK(static_cast<double>(limit.bytes()) < least);
+    CHECK(static_cast<double>(limit.bytes()) < 1.2 * least);
   }
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("a pause of the source does not forget the line at once, and a slow li
   deliver(limit, clock, received, 62'500'000, 100);
   deliver(limit, clock, received, 0, 100);
   CHECK(limit.bytes() > 6'200'000);
-  deliver(limit, clock, received, 1'000'000, 400);
+  deliver(limit, clock, received, 1'000'000, 600);
   CHECK(limit.bytes() == flight_bytes_min);
 }
 
