@@ -104,6 +104,14 @@ Result<GridFinding> finding_from_json(const Json& value) {
   return finding;
 }
 
+Result<GridFinding> read_finding(const std::string& path) {
+  LT_TRY(const std::string text, read_file(path, result_bytes_max));
+  LT_TRY(const Json value, parse_json(text, path));
+  auto finding = finding_from_json(value);
+  if (!finding) return fail(with_context(finding.error(), path));
+  return finding;
+}
+
 double seconds_of(Milliseconds time) { return static_cast<double>(time.count()) / 1000; }
 
 Status interrupted() { return fail(Errc::interrupted, "interrupted; nothing is left behind, and the same command goes on"); }
@@ -114,6 +122,7 @@ class Walk {
   Walk(const GridCommand& command, const std::stop_token& stop) : command_(command), stop_(stop) {}
 
   Result<GridFinding> run() {
+    if (std::filesystem::exists(path("json"))) return read_finding(path("json"));
     const lab::SandboxOptions stage{.name = "grid-" + name(),
                                     .profile = command_.profile,
                                     .settings = command_.lab_words,
@@ -273,11 +282,8 @@ Result<std::vector<GridFinding>> read_folder(const std::string& folder) {
   std::sort(paths.begin(), paths.end());
   std::vector<GridFinding> findings;
   for (const std::string& path : paths) {
-    LT_TRY(const std::string text, read_file(path, result_bytes_max));
-    LT_TRY(const Json value, parse_json(text, path));
-    auto finding = finding_from_json(value);
-    if (!finding) return fail(with_context(finding.error(), path));
-    findings.push_back(std::move(*finding));
+    LT_TRY(auto finding, read_finding(path));
+    findings.push_back(std::move(finding));
   }
   return findings;
 }

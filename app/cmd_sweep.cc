@@ -7,6 +7,7 @@
 #include "app/daemon.h"
 #include "app/lab_bench.h"
 #include "app/link_bench.h"
+#include "app/openvpn_dco.h"
 #include "app/progress.h"
 #include "base/fd.h"
 #include "base/format.h"
@@ -44,6 +45,8 @@ Status check_arms(const std::vector<tuner::Arm>& arms) {
       if (const auto knobs = native_knobs_of(arm); !knobs) checked = fail(knobs.error());
     } else if (arm.carrier == tuner::ArmCarrier::openvpn) {
       if (const auto knobs = openvpn_knobs_of(arm); !knobs) checked = fail(knobs.error());
+    } else if (arm.carrier == tuner::ArmCarrier::wireguard) {
+      if (const auto mtu = wireguard_mtu_of(arm); !mtu) checked = fail(mtu.error());
     }
     if (!checked) return fail(with_context(checked.error(), "--arm \"" + arm.label + "\""));
   }
@@ -155,8 +158,10 @@ tuner::FindLargestMtu largest_openvpn_mtu() {
 }
 
 // Where arms come from that nobody has named. Whoever names arms gets those and no others.
-tuner::ArmSources sources_of(bool with_native, bool with_openvpn, const tuner::Arm& incumbent) {
+tuner::ArmSources sources_of(bool with_native, bool with_openvpn, bool is_lab, const tuner::Arm& incumbent) {
   tuner::SpaceOptions space{.with_native = with_native, .with_openvpn = with_openvpn, .incumbent = incumbent};
+  space.with_wireguard = is_lab && find_wireguard_go().has_value();  // between two hosts nobody starts it
+  space.has_dco = with_openvpn && is_lab && installed_openvpn_dco().is_there;
   // Where it cannot be told, the bench says so.
   if (const auto version = installed_openvpn_version(); with_openvpn && version) space.openvpn_version = *version;
   const auto on_line = [space](const tuner::Physics& physics) {
@@ -206,7 +211,7 @@ Status ask(const SweepCommand& command, tuner::SweepOptions& options) {
   add_arm(arms, question.incumbent);
   for (const tuner::Arm& arm : question.defaults) add_arm(arms, arm);
   if (command.arms.empty()) {
-    options.sources = sources_of(command.with_native, command.with_openvpn, question.incumbent);
+    options.sources = sources_of(command.with_native, command.with_openvpn, command.config_path.empty(), question.incumbent);
   } else {
     for (const tuner::Arm& arm : options.arms) add_arm(arms, arm);
   }
@@ -282,7 +287,7 @@ Result<Job> resumed_job(const SweepCommand& command) {
     const std::size_t added = contents.additions.empty() ? contents.header.arms.size() : contents.additions.front().first;
     if (added == tuner::controls_of(contents.header).size()) {
       job.options.sources = sources_of(has_carrier(question.defaults, tuner::ArmCarrier::native),
-                                       has_carrier(question.defaults, tuner::ArmCarrier::openvpn), question.incumbent);
+                                       has_carrier(question.defaults, tuner::ArmCarrier::openvpn), command.config_path.empty(), question.incumbent);
     }
   }
   job.options.journal_path = command.resume;

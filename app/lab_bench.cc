@@ -4,11 +4,16 @@
 
 #include "app/cipher_speed.h"
 #include "app/cmd_openvpn.h"
+#include "app/openvpn_dco.h"
 #include "lab/netns.h"
+#include "lab/sites.h"
 #include "tuner/line_survey.h"
 #include "tuner/probe_host.h"
 
 namespace lt::app {
+
+// What OpenVPN over TCP runs on, whatever the machine's default is: it names none itself.
+static constexpr const char* outer_congestion_control = "cubic";
 
 Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, const std::string& line, bool with_openvpn) {
   LT_TRY(auto folder, ScratchFolder::create("sweep"));
@@ -16,6 +21,7 @@ Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, 
   if (with_openvpn) {
     LT_TRY(bench->openvpn_version_, installed_openvpn_version());
     LT_TRY(bench->openvpn_keys_, OpenVpnKeys::make());
+    LT_CHECK(lab::pin_congestion_control(sandbox.topology(), outer_congestion_control));
   }
   LT_CHECK(bench->start_probe_server());
   return bench;
@@ -61,7 +67,9 @@ Result<tuner::Started> LabBench::prepare(const tuner::Arm& arm, const std::stop_
     case tuner::ArmCarrier::native: started = start_native(arm); break;
     case tuner::ArmCarrier::openvpn: started = start_openvpn(arm); break;
     case tuner::ArmCarrier::wireguard:
-      return fail(Errc::unsupported, "linktune does not start WireGuard yet: leave the arm out");
+      if (!wireguard_program_) return fail(wireguard_program_.error());
+      started = start_wireguard(arm);
+      break;
   }
   tuner::Started result;
   result.took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - began);
@@ -90,6 +98,16 @@ Status LabBench::start_openvpn(const tuner::Arm& arm) {
   return {};
 }
 
+Status LabBench::start_wireguard(const tuner::Arm& arm) {
+  LT_TRY(const auto asked, wireguard_mtu_of(arm));
+  LT_TRY(const auto folder, folder_.add("start-" + std::to_string(++starts_)));
+  const std::uint32_t mtu = asked.value_or(wireguard_mtu_usual);
+  LT_TRY(wireguard_, WireGuardPair::start(sandbox_, *wireguard_program_, folder, mtu));
+  data_ = *IpAddress::parse(wireguard_offsite_address);
+  mtu_ = mtu;
+  return {};
+}
+
 Result<tuner::ProbeClientOptions> LabBench::probe_client() const {
   LT_TRY(const auto control, tuner::ControlAddress::parse("unix:" + control_path_));
   return tuner::ProbeClientOptions{.control = control};
@@ -103,6 +121,8 @@ Result<tuner::Physics> LabBench::physics(const std::stop_token& stop) {
     return {};
   }));
   LT_CHECK(add_cipher_speeds(*physics));
+  if (openvpn_keys_) physics->notes.push_back(installed_openvpn_dco().sentence);
+  if (!wireguard_program_) physics->notes.push_back("WireGuard is not tried: " + wireguard_program_.error().what);
   return *physics;
 }
 
@@ -150,6 +170,8 @@ Status LabBench::dismantle() {
   native_.reset();
   if (openvpn_) openvpn_->end();
   openvpn_.reset();
+  if (wireguard_) wireguard_->end();
+  wireguard_.reset();
   data_.reset();
   mtu_.reset();
   return {};
@@ -158,7 +180,11 @@ Status LabBench::dismantle() {
 std::vector<tuner::Fact> LabBench::facts() const {
   std::vector<tuner::Fact> facts{
       {"linktune", LINKTUNE_VERSION}, {"kernel", tuner::kernel_version()}, {std::string(line_fact), line_}};
-  if (openvpn_keys_) facts.push_back({"openvpn", openvpn_version_.text()});
+  if (openvpn_keys_) {
+    facts.push_back({"openvpn", openvpn_version_.text()});
+    facts.push_back({"openvpn's congestion control", outer_congestion_control});
+  }
+  if (wireguard_program_) facts.push_back({"wireguard-go", wireguard_go_version(*wireguard_program_)});
   return facts;
 }
 

@@ -11,6 +11,7 @@
 #include "app/native_pair.h"
 #include "app/openvpn_pair.h"
 #include "app/scratch_folder.h"
+#include "app/wireguard_pair.h"
 #include "lab/sandbox.h"
 #include "tuner/bench.h"
 #include "tuner/gate_walk.h"
@@ -51,12 +52,14 @@ class LabBench final : public tuner::Bench {
 
   Status start_native(const tuner::Arm& arm);
   Status start_openvpn(const tuner::Arm& arm);
+  Status start_wireguard(const tuner::Arm& arm);
 
   const lab::Sandbox& sandbox_;
   std::string line_;
   ScratchFolder folder_;
   std::optional<OpenVpnKeys> openvpn_keys_;
   configs::OpenVpnVersion openvpn_version_;
+  Result<std::string> wireguard_program_ = find_wireguard_go();
   std::jthread probe_server_;  // inside the off-site gateway's namespace
   std::string control_path_;   // its control line: a Unix socket, so no packet of it crosses the path under test
 
@@ -64,6 +67,7 @@ class LabBench final : public tuner::Bench {
   unsigned starts_{0};
   std::optional<NativePair> native_;
   std::optional<OpenVpnPair> openvpn_;
+  std::optional<WireGuardPair> wireguard_;
   std::optional<std::uint32_t> mtu_;  // of the device of what is prepared; none: the bare line
   std::optional<IpAddress> data_;  // where the probe finds the far end of what is prepared
 };

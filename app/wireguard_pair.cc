@@ -79,12 +79,12 @@ std::string settings_of(const WireGuardEnd& end, const WireGuardEnd& peer, const
 }
 
 // Address, MTU and routes: what `wg-quick` would do.
-Status set_device_up(const lab::Sandbox& sandbox, const WireGuardEnd& end, const WireGuardEnd& peer) {
+Status set_device_up(const lab::Sandbox& sandbox, const WireGuardEnd& end, const WireGuardEnd& peer, std::uint32_t mtu) {
   const lab::Topology& topology = sandbox.topology();
   const lab::Site& far = topology.site_of(peer.host);
   const std::string device = end.device;
   for (const Argv& words : {Argv{"ip", "addr", "add", std::string(end.address) + "/24", "dev", device},
-                            Argv{"ip", "link", "set", device, "mtu", "1420", "up"},
+                            Argv{"ip", "link", "set", device, "mtu", std::to_string(mtu), "up"},
                             Argv{"ip", "route", "add", far.gateway_v4.network().text(), "dev", device},
                             Argv{"ip", "-6", "route", "add", far.gateway_v6.network().text(), "dev", device}}) {
     LT_TRY(const std::string said, run_checked(sandbox.exec(end.host, words)));
@@ -109,11 +109,11 @@ Status wait_until(Condition done, Child& child, const std::string& log, const ch
 }
 
 Result<Child> start_end(const lab::Sandbox& sandbox, const WireGuardEnd& end, const WireGuardEnd& peer, const std::string& program,
-                        const std::string& log) {
+                        const std::string& log, std::uint32_t mtu) {
   LT_TRY(Child child, Child::start({.argv = sandbox.exec(end.host, {program, "-f", end.device}), .output_path = log}));
   LT_CHECK(wait_until([&] { return ::access(socket_path(end).c_str(), F_OK) == 0; }, child, log, "opened no socket"));
   LT_CHECK(ask(end, settings_of(end, peer, sandbox.topology())));
-  LT_CHECK(set_device_up(sandbox, end, peer));
+  LT_CHECK(set_device_up(sandbox, end, peer, mtu));
   return child;
 }
 
@@ -137,12 +137,13 @@ std::string wireguard_go_version(const std::string& program) {
   return words.size() < 2 ? "unknown" : printable(words[1], 40);
 }
 
-Result<WireGuardPair> WireGuardPair::start(const lab::Sandbox& sandbox, const std::string& program, const std::string& folder) {
+Result<WireGuardPair> WireGuardPair::start(const lab::Sandbox& sandbox, const std::string& program, const std::string& folder,
+                                           std::uint32_t mtu) {
   for (const WireGuardEnd* end : {&office_end, &offsite_end}) ::unlink(socket_path(*end).c_str());  // of one that was killed
   WireGuardPair pair;
   const std::string log = folder + "/wireguard-office.log";
-  LT_TRY(pair.office_, start_end(sandbox, office_end, offsite_end, program, log));
-  LT_TRY(pair.offsite_, start_end(sandbox, offsite_end, office_end, program, folder + "/wireguard-offsite.log"));
+  LT_TRY(pair.office_, start_end(sandbox, office_end, offsite_end, program, log, mtu));
+  LT_TRY(pair.offsite_, start_end(sandbox, offsite_end, office_end, program, folder + "/wireguard-offsite.log", mtu));
   LT_CHECK(wait_until([&] { return answers(sandbox); }, pair.office_, log, "carried nothing"));
   return pair;
 }

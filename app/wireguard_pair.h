@@ -13,6 +13,7 @@ namespace lt::app {
 
 inline constexpr const char* wireguard_office_address = "10.80.0.1";
 inline constexpr const char* wireguard_offsite_address = "10.80.0.2";
+inline constexpr std::uint32_t wireguard_mtu_usual = 1420;  // what wg-quick takes
 
 /// The program that WIREGUARD_GO names. @error unsupported: none, or it does not run; the sentence holds the cure
 [[nodiscard]] Result<std::string> find_wireguard_go();
@@ -23,7 +24,9 @@ class WireGuardPair {
  public:
   /// Starts both and waits until a packet went there and came back.
   /// @error closed: an end ended; its own words are in the sentence · timed_out: nothing came back
-  [[nodiscard]] static Result<WireGuardPair> start(const lab::Sandbox& sandbox, const std::string& program, const std::string& folder);
+  /// @param mtu  of the devices (unit: B)
+  [[nodiscard]] static Result<WireGuardPair> start(const lab::Sandbox& sandbox, const std::string& program, const std::string& folder,
+                                                   std::uint32_t mtu = wireguard_mtu_usual);
 
   /// SIGTERM to both, and wait.
   void end();

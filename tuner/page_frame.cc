@@ -53,6 +53,16 @@ details { margin: .8rem 0; } summary { cursor: pointer; color: var(--soft); }
 nav { font-size: .9rem; color: var(--soft); display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin-top: 1rem; }
 a { color: var(--c0); }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; border-top: 1px solid var(--edge); padding-top: .8rem; }
+@media (max-width: 40rem) {
+  .scroll thead { display: none; }
+  .scroll table, .scroll caption, .scroll tbody, .scroll tr { display: block; }
+  .scroll tr { border-top: 1px solid var(--edge); padding: .4rem .7rem; }
+  .scroll td, .scroll td.text, .scroll td.text:first-child { display: flex; justify-content: space-between; gap: 1rem; padding: .12rem 0;
+    border: 0; min-width: 0; white-space: normal; text-align: right; overflow-wrap: anywhere; }
+  .scroll td::before { content: attr(data-head); color: var(--soft); font-weight: 400; text-align: left; flex: none; max-width: 55%; }
+  .scroll td.text:first-child { font-weight: 600; text-align: left; }
+  .scroll td.text:first-child::before { content: none; }
+}
 @media print { nav { display: none; } section { break-inside: avoid; } }
 )css";
 
@@ -93,7 +103,10 @@ std::string PageTable::cell(std::string_view tag, std::size_t column,
                             const std::string& text) const {
   const bool is_text = column == 0 || std::find(text_columns_.begin(), text_columns_.end(),
                                                 column) != text_columns_.end();
-  return element(tag, text, is_text ? " class=\"text\"" : "");
+  std::string attributes = is_text ? " class=\"text\"" : "";
+  // On a narrow screen each row is a block of its own, and its cells name their columns.
+  if (tag == "td" && column > 0 && column < heads_.size()) attributes += " data-head=\"" + escaped(heads_[column]) + "\"";
+  return element(tag, text, attributes);
 }
 
 std::string PageTable::html(std::string_view caption) const {

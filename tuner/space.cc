@@ -194,11 +194,13 @@ std::vector<Candidate> without_dco() {
            false}};
 }
 
-void add(std::vector<Arm>& arms, Arm arm) {
+bool is_among(const Arm& arm, const std::vector<Arm>& arms) {
   const std::string text = canonical_text(arm);
-  const bool known = std::any_of(arms.begin(), arms.end(),
-                                 [&](const Arm& other) { return canonical_text(other) == text; });
-  if (!known) arms.push_back(std::move(arm));
+  return std::any_of(arms.begin(), arms.end(), [&](const Arm& other) { return canonical_text(other) == text; });
+}
+
+void add(std::vector<Arm>& arms, Arm arm) {
+  if (!is_among(arm, arms)) arms.push_back(std::move(arm));
 }
 
 // OpenVPN and WireGuard as they come, and our own: always in, whatever the line is.
@@ -245,6 +247,23 @@ std::vector<Arm> all_arms(const SpaceOptions& options) {
   return arms;
 }
 
+// What shows the main effects first, then the carriers in turns: who has time for some only takes them from the front,
+// and must not find one carrier there alone.
+std::vector<Arm> by_worth(std::vector<Arm> arms, SpaceOptions options) {
+  options.quick = true;
+  const std::vector<Arm> main_effects = all_arms(options);
+  const auto rest = std::stable_partition(arms.begin(), arms.end(), [&](const Arm& arm) { return is_among(arm, main_effects); });
+  const auto others = std::stable_partition(rest, arms.end(), [](const Arm& arm) { return arm.carrier == ArmCarrier::native; });
+  const std::vector<Arm> native(rest, others);
+  const std::vector<Arm> other(others, arms.end());
+  arms.erase(rest, arms.end());
+  for (std::size_t i = 0; i < std::max(native.size(), other.size()); ++i) {
+    if (i < native.size()) arms.push_back(native[i]);
+    if (i < other.size()) arms.push_back(other[i]);
+  }
+  return arms;
+}
+
 bool is_always_in(const Arm& arm, const SpaceOptions& options) {
   return is_default(arm) ||
          (options.incumbent && canonical_text(*options.incumbent) == canonical_text(arm));
@@ -274,7 +293,7 @@ std::optional<std::string> ruled_out_udp(const configs::OpenVpnKnobs& knobs,
 }  // namespace
 
 std::vector<Arm> default_arms(const SpaceOptions& options) {
-  std::vector<Arm> arms = all_arms(options);
+  std::vector<Arm> arms = by_worth(all_arms(options), options);
   if (!options.physics) return arms;
   std::erase_if(arms, [&](const Arm& arm) {
     return !is_always_in(arm, options) && ruled_out(arm, *options.physics);

@@ -27,7 +27,8 @@ struct SpaceOptions {
   bool has_dco{false};                                       // a kernel data channel at both ends
 };
 
-/// No two arms are the same; the bare line is first.
+/// No two arms are the same; the bare line is first, then those that show the main effects, then the rest, the carriers
+/// in turns: who has time for some only takes them from the front.
 [[nodiscard]] std::vector<Arm> default_arms(const SpaceOptions& options);
 
 /// Why `arm` cannot work on this line, however fast it were; nothing: it may work. Facts that are

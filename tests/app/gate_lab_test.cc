@@ -143,6 +143,23 @@ TEST_CASE("the largest tun-mtu over TCP passes on a gigabit line whose queue hol
   }
 }
 
+TEST_CASE("a WireGuard arm starts where wireguard-go is named, and is refused with the cure where it is not", "[app][gate][netns]") {
+  Stage stage("raw", {}, false);
+  const std::string arm = "wireguard mtu=1440";
+  if (const auto program = find_wireguard_go(); !program) {
+    std::cout << "without wireguard-go: " << program.error().what << "\n";
+    const auto started = stage.bench->prepare(require(tuner::parse_arm(arm)), {});
+    REQUIRE_FALSE(started);
+    CHECK(started.error().code == Errc::unsupported);
+    CHECK(started.error().what.find("WIREGUARD_GO") != std::string::npos);
+    return;
+  }
+  const auto outcome = stage.gate_of(arm);
+  CAPTURE(text_of(outcome));
+  CHECK(verdict_of(outcome, "full_size") == tuner::GateVerdict::passed);
+  CHECK_FALSE(outcome.failure);
+}
+
 TEST_CASE("an end with a smaller tun-mtu is a black hole that the gate sees", "[app][gate][netns]") {
   Stage stage("raw");
   const auto folder = require(ScratchFolder::create("hole"));

@@ -66,6 +66,7 @@ window.addEventListener("load", () => {
             wide: shown(inner, ".drawing.wide"), narrow: shown(inner, ".drawing.narrow"), ground: style.backgroundColor,
             contrast: Math.min(...softest), letters: Math.min(...letters),
             unnamed: [...inner.querySelectorAll("svg.drawing")].filter((one) => !one.getAttribute("aria-label")).length,
+            cut: [...inner.querySelectorAll(".scroll")].filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth).length,
             hits: [...inner.querySelectorAll("script, img, iframe, link, object")].length};
   });
   document.body.textContent = "FACTS" + JSON.stringify(facts) + "END";
@@ -152,6 +153,7 @@ TEST_CASE(
       CHECK(frame["contrast"] >= contrast_min);
       CHECK(frame["letters"] >= 10);  // px on the screen
     }
+    CHECK(seen.frames[0]["cut"] == 0);  // no table is wider than a phone
     CHECK(seen.frames[0]["wide"] == 0);
     CHECK(seen.frames[0]["narrow"] >= 5);
     CHECK(seen.frames[1]["narrow"] == 0);

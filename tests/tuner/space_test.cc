@@ -179,3 +179,20 @@ TEST_CASE("an OpenVPN without point-to-point negotiation gets no such arm", "[tu
   CHECK(has_p2p({2, 6, 0}));
   CHECK_FALSE(has_p2p({2, 5, 11}));
 }
+
+TEST_CASE("the front of the space shows the main effects of each carrier", "[tuner][space]") {
+  const auto arms = default_arms({.incumbent = {}, .physics = line(1500, true)});
+  const std::vector<Arm> front(arms.begin(), arms.begin() + 9);
+  const auto texts = texts_of(front);
+  CHECK(canonical_text(arms.front()) == "bare");
+  for (const char* arm : {"native", "native congestion_control=bbr", "openvpn proto=tcp",
+                          "openvpn mssfix=0 proto=udp tun_mtu=1448"})
+    CHECK(texts.contains(arm));
+  // Behind it neither carrier has more than one arm in a row, until one of them is out of arms.
+  const std::size_t turns = 10;
+  for (std::size_t i = front.size(); i + 1 < front.size() + turns && i + 1 < arms.size(); ++i)
+    CHECK(arms[i].carrier != arms[i + 1].carrier);
+  // None is lost by the order.
+  CHECK(texts_of(arms).size() == arms.size());
+  CHECK(arms.size() >= 25);
+}
