@@ -43,6 +43,8 @@ std::string_view name_of(DropReason reason) noexcept {
       return "device_down";
     case device_error:
       return "device_error";
+    case ack_superseded:
+      return "ack_superseded";
   }
   return "unknown";
 }

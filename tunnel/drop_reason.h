@@ -32,9 +32,10 @@ enum class DropReason : std::uint8_t {
   device_full,              // the device takes no more at the moment
   device_down,              // the device is not up
   device_error,             // the device refused it otherwise
+  ack_superseded,           // a newer ACK of its flow says all that it said (ack_thinner.h)
 };
 
-inline constexpr std::size_t drop_reason_count = std::size_t(DropReason::device_error) + 1;
+inline constexpr std::size_t drop_reason_count = std::size_t(DropReason::ack_superseded) + 1;
 
 /// The enumerator's own name, for counters shown to people and in JSON.
 [[nodiscard]] std::string_view name_of(DropReason reason) noexcept;

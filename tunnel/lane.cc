@@ -109,7 +109,8 @@ void Lane::run_outbound(Sealer sealer) {
                           .admission = &admission_,
                           .record_bytes_max = std::min<std::size_t>(options_.record_bytes_max, record_limit_),
                           .tun_mtu = tun_mtu_,
-                          .queue_target = options_.queue_target},
+                          .queue_target = options_.queue_target,
+                          .thins_acks = options_.thins_acks},
           std::move(sealer), life_.state(), outbound_drops_, *io);
       end = outbound->run();
     }

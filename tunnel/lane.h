@@ -33,6 +33,7 @@ struct LaneOptions {
   IoBackend io{IoBackend::epoll};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::chrono::nanoseconds queue_target{0};  // as OutboundOptions
+  bool thins_acks{false};                    // as OutboundOptions
   RatchetLimits ratchet{};
   crypto::AeadBackend aead{crypto::AeadBackend::automatic};
   LaneTimes times{};

@@ -330,6 +330,7 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
                                  .io = options_.io,
                                  .record_bytes_max = options_.record_bytes_max,
                                  .queue_target = is_express ? std::chrono::milliseconds(0) : options_.queue_target,
+                                 .thins_acks = options_.stream.congestion_control == "bbr",
                                  .ratchet = options_.ratchet,
                                  .aead = options_.aead,
                                  .times = options_.times.lane,

@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "crypto/random.h"
+#include "tunnel/ack_thinner.h"
 #include "tunnel/admission.h"
 #include "tunnel/drop_reason.h"
 #include "tunnel/io_port.h"
@@ -42,6 +43,7 @@ struct OutboundOptions {
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::uint32_t tun_mtu{0};         // agreed; PING and PONG are padded to it (unit: B)
   std::chrono::nanoseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
+  bool thins_acks{false};                    // on a lossy line: see ack_thinner.h
 };
 
 template <IoPort Io>
@@ -98,7 +100,8 @@ class Outbound {
   // A burst of small packets, software segments of one packet, and the control records of a round.
   [[nodiscard]] std::size_t arena_bytes() const {
     return burst_small_max * (pack_copy_bytes_max + item_header_bytes + record_overhead_bytes) +
-           (pongs_per_round_max + 2) * (options_.tun_mtu + 64) + arena_reserve;  // PONGs, a PING, a GOODBYE
+           (pongs_per_round_max + 2) * (options_.tun_mtu + 64) + arena_reserve +  // PONGs, a PING, a GOODBYE
+           (burst_small_max + AckThinner::flows_max) * (AckThinner::ack_bytes_max + item_header_bytes + record_overhead_bytes);
   }
   static constexpr std::size_t pongs_per_round_max = 2;
   static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
@@ -107,6 +110,10 @@ class Outbound {
   void post_reads();
   void ingest(std::size_t slot_index, int result, Instant now);
   void carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now);
+  void count(PacketMeta meta, ByteView packet);
+  [[nodiscard]] bool waits_as_ack(PacketMeta meta, ByteView packet, Instant now);
+  void release_acks(Instant now);
+  void carry_ack(PacketMeta meta, ByteView ack, Instant now);
   void pack(PacketMeta meta, ByteView packet, Instant now);
   void close_pack(Instant now);
   void segment_and_pack(PacketMeta meta, ByteSpan packet, Instant now);
@@ -127,7 +134,7 @@ class Outbound {
   // While a send is under way no PING is added, so a due one is no reason to wake up.
   [[nodiscard]] Instant next_deadline() const {
     const Instant dead_at = can_die() ? state_.dead_at() : io_.now() + std::chrono::seconds(1);
-    if (!is_sending_) return std::min(next_ping_, dead_at);
+    if (!is_sending_) return std::min({next_ping_, dead_at, options_.thins_acks ? acks_.due() : dead_at});
     return governor_.is_on() ? std::min(governor_.next_sample(), dead_at) : dead_at;
   }
   Round& filling() { return rounds_[filling_]; }
@@ -157,6 +164,7 @@ class Outbound {
   std::vector<Byte> ping_;
   RawMemory segments_{packet_bytes_max};
   Instant next_ping_{};
+  AckThinner acks_;
   QueueGovernor governor_;
   Instant progress_at_{};       // while the lane ends: when the peer was last seen to have more
   std::uint64_t delivered_{0};
@@ -173,6 +181,7 @@ LaneEnd Outbound<Io>::run() {
     if (can_die() && now >= state_.dead_at()) return LaneEnd::dead;
     govern(now);
     add_due_control(now);
+    release_acks(now);
     if (!is_sending_ && !filling().empty()) start_send();
     if (may_read(now)) post_reads();
 
@@ -260,9 +269,8 @@ void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packe
     drops_.count(*reason);
     return free_slot(slot_index);
   }
-  DirectionCounters::add(state_.outbound.packets, 1);
-  DirectionCounters::add(state_.outbound.packet_bytes, packet.size());
-  if (is_super(meta.kind)) DirectionCounters::add(state_.outbound.super_packets, 1);
+  if (waits_as_ack(meta, packet, now)) return free_slot(slot_index);
+  count(meta, packet);
 
   if (needs_segmentation(meta)) {  // P-36
     segment_and_pack(meta, packet, now);
@@ -279,6 +287,37 @@ void Outbound<Io>::carry(std::size_t slot_index, PacketMeta meta, ByteSpan packe
        ByteSpan(packet.data() - item_header_bytes - record_header_bytes,
                 packet.size() + item_header_bytes + record_overhead_bytes),
        now);
+}
+
+template <IoPort Io>
+void Outbound<Io>::count(PacketMeta meta, ByteView packet) {
+  DirectionCounters::add(state_.outbound.packets, 1);
+  DirectionCounters::add(state_.outbound.packet_bytes, packet.size());
+  if (is_super(meta.kind)) DirectionCounters::add(state_.outbound.super_packets, 1);
+}
+
+template <IoPort Io>
+bool Outbound<Io>::waits_as_ack(PacketMeta meta, ByteView packet, Instant now) {
+  if (!options_.thins_acks) return false;
+  const std::chrono::nanoseconds round_trip(state_.smoothed_rtt_ns.load(std::memory_order_relaxed));
+  return acks_.holds(
+      meta, packet, AckThinner::spacing(round_trip), now,
+      [&](PacketMeta ack_meta, ByteView ack) { carry_ack(ack_meta, ack, now); },
+      [&] { drops_.count(DropReason::ack_superseded); });
+}
+
+// Once a round, so that the arena has room for all of them.
+template <IoPort Io>
+void Outbound<Io>::release_acks(Instant now) {
+  if (is_sending_ || !options_.thins_acks) return;
+  acks_.release_due(now, [&](PacketMeta meta, ByteView ack) { carry_ack(meta, ack, now); });
+  close_pack(now);
+}
+
+template <IoPort Io>
+void Outbound<Io>::carry_ack(PacketMeta meta, ByteView ack, Instant now) {
+  count(meta, ack);
+  pack(meta, ack, now);
 }
 
 template <IoPort Io>
@@ -440,6 +479,8 @@ LaneEnd Outbound<Io>::say_goodbye(Instant now) {
   progress_at_ = now;
   if (reads_under_way_ > 0) io_.cancel_reads(options_.tun_fd);
   if (!drain()) return LaneEnd::local_stop;
+  acks_.release_all(now, [&](PacketMeta meta, ByteView ack) { carry_ack(meta, ack, now); });
+  close_pack(now);
   if (!filling().empty()) {
     start_send();
     if (!drain()) return LaneEnd::local_stop;

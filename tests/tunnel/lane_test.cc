@@ -677,6 +677,52 @@ TEST_CASE("a PONG to a PING of ours gives the round trip, any other gives nothin
   CHECK_FALSE(one.lane->has_ended());
 }
 
+TEST_CASE("a lane of a lossy line carries the first of a burst of ACKs and the newest, any other lane all of them",
+          "[tunnel][lane][ack-thinner]") {
+  const bool is_lossy = GENERATE(true, false);
+  const IoBackend io = GENERATE(from_range(backends()));
+  CAPTURE(is_lossy, io);
+  LaneAndPeer one({.io = io, .thins_acks = is_lossy});
+  const auto ping = one.peer.receive(RecordType::ping);
+  REQUIRE(ping);
+  const std::uint64_t round_trip = 40'000'000'000;  // unit: ns; ACKs are kept apart for seconds
+  one.peer.send(RecordType::pong, stamped(load_be64(ping->data()) - round_trip));
+  const Instant until = now() + patience;
+  while (one.lane->state().smoothed_rtt_ns == 0 && now() < until)
+    std::this_thread::yield();
+
+  constexpr std::uint32_t acks = 50;
+  std::vector<std::vector<Byte>> packets;
+  for (std::uint32_t i = 0; i < acks; ++i) {
+    PacketSpec spec = to_offsite();
+    spec.tcp_flags = ack;
+    spec.acknowledgement = i;
+    packets.push_back(build(spec));
+    REQUIRE(one.tun.put({}, packets.back()));
+  }
+  const auto told = [&] {
+    return one.lane->state().outbound.packets + one.lane->outbound_drops().of(DropReason::ack_superseded);
+  };
+  while (told() < (is_lossy ? acks - 1 : acks) && now() < until)
+    std::this_thread::yield();
+  one.lane->stop(GoodbyeReason::shutdown);
+
+  std::vector<Byte> arrived;
+  while (const auto record = one.peer.receive()) {
+    if (record->first == RecordType::goodbye) break;
+    if (record->first == RecordType::data)
+      arrived.insert(arrived.end(), record->second.begin(), record->second.end());
+  }
+  std::vector<Byte> wanted;
+  for (std::uint32_t i = 0; i < acks; ++i) {
+    if (is_lossy && i != 0 && i != acks - 1) continue;
+    const auto one_item = item({}, packets[i]);
+    wanted.insert(wanted.end(), one_item.begin(), one_item.end());
+  }
+  CHECK(arrived == wanted);
+  CHECK(one.lane->outbound_drops().total() == (is_lossy ? acks - 2 : 0));
+}
+
 TEST_CASE("a lane whose peer falls silent is given up in time, whether it can send or not",
           "[tunnel][lane][P-46]") {
   const IoBackend io = GENERATE(from_range(backends()));

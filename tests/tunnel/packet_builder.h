@@ -32,6 +32,7 @@ struct PacketSpec {
   std::uint16_t destination_port{443};
   std::uint16_t identification{0x1234};
   std::uint32_t sequence{0xfffff000};  // wraps within a super-packet
+  std::uint32_t acknowledgement{0x01020304};
   std::uint8_t tcp_flags{ack};
   std::uint8_t hop_limit{64};
   std::vector<Byte> tcp_options;  // a multiple of 4 bytes
@@ -88,8 +89,8 @@ inline std::vector<Byte> build_transport(const PacketSpec& spec) {
   if (spec.protocol == tcp) {
     append16(bytes, spec.sequence >> 16);
     append16(bytes, spec.sequence & 0xffff);
-    append16(bytes, 0x0102);  // acknowledgement
-    append16(bytes, 0x0304);
+    append16(bytes, spec.acknowledgement >> 16);
+    append16(bytes, spec.acknowledgement & 0xffff);
     bytes.push_back(static_cast<Byte>((20 + spec.tcp_options.size()) / 4 << 4));
     bytes.push_back(spec.tcp_flags);
     append16(bytes, 501);  // window
