@@ -12,6 +12,7 @@
 #include "tuner/bench.h"
 #include "tuner/decision.h"
 #include "tuner/fields.h"
+#include "tuner/verification.h"
 
 namespace lt::app {
 
@@ -34,15 +35,9 @@ Result<Wish> wish_in(const Json& report, const std::string& path) {
   const Json chosen = decision.is_object() ? decision.value("choice", Json()) : report.value("ahead", Json());
   if (!chosen.is_string()) return fail(Errc::rejected, path + " shows no setting ahead of the others: measure more blocks, or name one with --arm");
   LT_TRY(const Json rows, tuner::list_field(report, "arms", tuner::arms_max));
-  for (const Json& row : rows) {
-    LT_TRY(const std::string hash, tuner::text_field(row, "hash", 16));
-    if (hash != chosen) continue;
-    Wish wish;
-    LT_TRY(wish.arm, tuner::arm_from_json(row));
-    LT_TRY(wish.expected_bps, tuner::number_field(row, "score_bits_per_second"));
-    return wish;
-  }
-  return fail(Errc::invalid, path + " names a setting that it does not hold");
+  const auto recorded = tuner::recorded_arm(rows, chosen.get<std::string>());
+  if (!recorded) return fail(with_context(recorded.error(), path));
+  return Wish{recorded->arm, recorded->bits_per_second};
 }
 
 Result<Wish> wish_of(const ApplyOptions& options) {

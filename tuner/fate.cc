@@ -6,10 +6,6 @@ namespace lt::tuner {
 
 namespace {
 
-bool contains(const std::vector<std::size_t>& list, std::size_t arm) {
-  return std::find(list.begin(), list.end(), arm) != list.end();
-}
-
 // The round in which the search left an arm behind.
 const Placing* dropped(const Decision& decision, std::size_t arm) {
   const Placing* last = nullptr;
@@ -37,6 +33,10 @@ ArmFate fate_by_decision(const Decision& decision, const ArmSummary& row) {
 }
 
 }  // namespace
+
+bool contains(const std::vector<std::size_t>& list, std::size_t arm) {
+  return std::find(list.begin(), list.end(), arm) != list.end();
+}
 
 bool is_untried(const ArmSummary& row) {
   return row.units == 0 && row.failures == 0 && row.harness_failures == 0;

@@ -19,10 +19,6 @@ const Arm& arm_of(const Report& report, std::size_t arm) {
   return report.result.header.arms[arm];
 }
 
-bool contains(const std::vector<std::size_t>& list, std::size_t arm) {
-  return std::find(list.begin(), list.end(), arm) != list.end();
-}
-
 std::vector<double> scores_of(const Report& report, std::size_t arm) {
   std::vector<double> scores;
   for (const Unit& unit : report.result.units) {

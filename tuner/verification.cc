@@ -27,19 +27,6 @@ Result<std::optional<Interval>> interval_field(const Json& row, std::string_view
   return std::optional(read);
 }
 
-Result<RecordedArm> arm_with_hash(const Json& rows, std::string_view hash) {
-  for (const Json& row : rows) {
-    LT_TRY(const std::string own, text_field(row, "hash", 16));
-    if (own != hash) continue;
-    RecordedArm recorded;
-    LT_TRY(recorded.arm, arm_from_json(row));
-    LT_TRY(recorded.bits_per_second, number_field(row, "score_bits_per_second"));
-    LT_TRY(recorded.interval, interval_field(row, "interval_bits_per_second"));
-    return recorded;
-  }
-  return fail(Errc::invalid, "the report names an arm that it does not hold");
-}
-
 // How an arm does now against then, on the log scale.
 struct Change {
   double difference{0};
@@ -72,6 +59,19 @@ std::size_t failures_of(const SweepResult& now, std::size_t arm) {
 
 }  // namespace
 
+Result<RecordedArm> recorded_arm(const Json& rows, std::string_view hash) {
+  for (const Json& row : rows) {
+    LT_TRY(const std::string own, text_field(row, "hash", 16));
+    if (own != hash) continue;
+    RecordedArm recorded;
+    LT_TRY(recorded.arm, arm_from_json(row));
+    LT_TRY(recorded.bits_per_second, number_field(row, "score_bits_per_second"));
+    LT_TRY(recorded.interval, interval_field(row, "interval_bits_per_second"));
+    return recorded;
+  }
+  return fail(Errc::invalid, "the report names an arm that it does not hold");
+}
+
 std::string_view name_of(VerifyState state) {
   switch (state) {
     case VerifyState::holds:
@@ -101,9 +101,9 @@ Result<RecordedChoice> recorded_choice(const Json& report) {
   LT_TRY(const Json rows, list_field(report, "arms", arms_max));
   LT_TRY(const std::string choice, text_field(decision, "choice", 16));
   LT_TRY(const std::string incumbent, text_field(decision, "incumbent", 16));
-  LT_TRY(recorded.choice, arm_with_hash(rows, choice));
-  LT_TRY(recorded.incumbent, arm_with_hash(rows, incumbent));
-  LT_TRY(recorded.bare, arm_with_hash(rows, hash_of(Arm{})));
+  LT_TRY(recorded.choice, recorded_arm(rows, choice));
+  LT_TRY(recorded.incumbent, recorded_arm(rows, incumbent));
+  LT_TRY(recorded.bare, recorded_arm(rows, hash_of(Arm{})));
   LT_TRY(const Json plan, object_field(report, "plan"));
   LT_TRY(recorded.plan, trial_plan_from_json(plan));
   LT_TRY(const Json facts, object_field(report, "facts"));

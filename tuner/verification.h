@@ -17,6 +17,9 @@ struct RecordedArm {
   std::optional<Interval> interval{};     // 95 % of the log mean
 };
 
+/// One of a report's `arms`, by its hash. @error invalid: it is not among them, or its row is wrong
+[[nodiscard]] Result<RecordedArm> recorded_arm(const Json& rows, std::string_view hash);
+
 /// What verify needs of a report.
 struct RecordedChoice {
   RecordedArm bare{};
