@@ -14,6 +14,10 @@ namespace lt::channel {
 
 namespace {
 
+// A packet of the tun device, as segments. Less than that was never lost there: it is probes of the tail that
+// were sent since a loss of the outer connection held up the acknowledgement.
+constexpr std::uint32_t lost_segments_min = 45;
+
 // A broken pipe is a connection that was closed before it was reset: the other program has ended, and its
 // kernel answered what was still said to it. Anything else is the end of a path, and never Errc::closed.
 tl::unexpected<Error> lost(int error) {
@@ -77,7 +81,7 @@ Microseconds Connection::watch_path() {
   const bool is_known = ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
                         length >= offsetof(tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt;
   if (!is_known) return Microseconds(0);
-  if (!bears_losses_ && info.tcpi_total_retrans > 0) {
+  if (!bears_losses_ && info.tcpi_total_retrans >= lost_segments_min) {
     bear_losses(socket_.get());
     bears_losses_ = true;
   }

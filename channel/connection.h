@@ -48,7 +48,7 @@ class Connection {
   [[nodiscard]] bool is_silent(Instant now) const { return now - heard_ > silence_max; }
   [[nodiscard]] bool needs_heartbeat(Instant now) const { return now - spoken_ >= heartbeat; }
 
-  /// For a connection that carries much, several times a second: one that has lost something goes on under a
+  /// For a connection that carries much, several times a second: one that has lost a packet of the tun device goes on under a
   /// congestion control that bears it (bear_losses()).
   /// @return the least round trip that the kernel has seen on it; 0: none yet
   [[nodiscard]] Microseconds watch_path();

@@ -22,8 +22,9 @@ constexpr int backlog = 64;
 // hesitates while nothing is lost begins: bbr allows itself two round trips' worth only, and behind a loss on
 // the line bytes take three; cubic takes their wavering for a queue and ends its slow start.
 constexpr std::string_view congestion_control_before_loss = "reno";
-// It keeps its rate where the queue does overflow.
-constexpr std::array<std::string_view, 2> congestion_controls_after_loss{"bbr", "cubic"};
+// Where the queue does overflow, reno would take minutes to grow back. Not bbr: its look for the least round trip
+// leaves the outer connection dry for a second, each ten seconds, and an outer bbr forgets its rate (docs/adr/0018).
+constexpr std::string_view congestion_control_after_loss = "cubic";
 
 bool set_congestion_control(int socket, std::string_view name) {
   return ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0;
@@ -50,9 +51,7 @@ Status prepare_socket(int socket, const std::string& device) {
 }
 
 void bear_losses(int socket) {
-  for (const std::string_view name : congestion_controls_after_loss) {
-    if (set_congestion_control(socket, name)) return;
-  }
+  set_congestion_control(socket, congestion_control_after_loss);
 }
 
 Result<Fd> begin_connecting(const IpAddress& own, const IpAddress& peer, std::uint16_t port,

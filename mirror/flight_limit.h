@@ -10,6 +10,7 @@
 // the far kernel, and nothing is acknowledged meanwhile. With less the outer connection runs dry, and a dry
 // bbr neither ends its start-up (it then sends at three times the line's rate and loses what it sends, for
 // as long as ten seconds) nor keeps its rate in a recovery, which begins at what is under way (docs/adr/0018).
+// A queue that merely stands delays all alike, wavers little, and earns nothing more.
 //
 // Pure. @source the bandwidth-delay product with a gain, as in BBR's cwnd and its startup (Cardwell et
 // al., ACM Queue 14:5, 2016), without its pacing: the outer connection paces
