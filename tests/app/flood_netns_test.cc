@@ -133,9 +133,7 @@ TEST_CASE("two thousand strangers a second are not answered, and the true peer g
   CHECK(flood.answered_bytes() == 0);
 }
 
-TEST_CASE("a flood of strangers does not keep the true peer out for a second", "[app][hardening][netns][A-3]") {
-  // Says something only on a quiet machine. By hand: LINKTUNE_FLOOD_SECONDS=4 prints the figures.
-  if (std::getenv("LINKTUNE_FLOOD_SECONDS") == nullptr) return;
+TEST_CASE("a flood of strangers does not keep the true peer out for a second", "[.figures][app][hardening][netns][A-3]") {
   Sites sites("lan", "flood");
   sites.start_both();
   sites.wait_until_up();
@@ -158,7 +156,7 @@ TEST_CASE("a flood of strangers does not keep the true peer out for a second", "
 TEST_CASE("a flood of strangers takes little of the traffic", "[app][hardening][netns][A-3]") {
   const char* const wanted = std::getenv("LINKTUNE_FLOOD_SECONDS");
   const unsigned seconds = wanted == nullptr ? 1 : static_cast<unsigned>(std::atoi(wanted));
-  const unsigned pairs = wanted == nullptr ? 1 : 4;
+  const unsigned pairs = wanted == nullptr ? 1 : 7;
   // A line of 500 Mbit/s, and one without a limit, where each cycle that strangers take is missing.
   const std::string rate = GENERATE(values<std::string>({"rate=500mbit", "rate=unlimited"}));
   if (wanted == nullptr && rate == "rate=unlimited") return;  // says something only alone on the machine
@@ -171,14 +169,20 @@ TEST_CASE("a flood of strangers takes little of the traffic", "[app][hardening][
     return require(run_iperf3(sites.sandbox, lab::Host::office_lan, *IpAddress::parse(offsite_v4), {.seconds = seconds, .flows = 4})).goodput.value;
   };
   double calm = 0;
-  double flooded = 0;
-  for (unsigned i = 0; i < pairs; ++i) {
-    calm += static_cast<double>(measure()) / pairs;
+  std::vector<double> losses;
+  for (unsigned i = 0; i < pairs; ++i) {  // turn about: what else the machine does falls on both alike
+    const double before = static_cast<double>(measure());
     const Flood flood(sites);
     REQUIRE(comes_true([&] { return flood.calls() > 1000; }, 10s));
-    flooded += static_cast<double>(measure()) / pairs;
+    losses.push_back(1 - static_cast<double>(measure()) / before);
     CHECK(flood.answered_bytes() == 0);
+    calm += before / pairs;
   }
-  if (wanted != nullptr) std::printf("%s: %.1f Mbit/s calm, %.1f Mbit/s under 2000 strangers a second: %+.1f %%\n", rate.c_str(), calm / 1e6, flooded / 1e6, 100 * (flooded / calm - 1));
-  CHECK(flooded > (wanted == nullptr ? 0.5 : rate == "rate=unlimited" ? 0.8 : 0.9) * calm);
+  std::sort(losses.begin(), losses.end());
+  const double loss = losses[losses.size() / 2];
+  if (wanted != nullptr) {
+    std::printf("%s: %.1f Mbit/s calm; 2000 strangers a second take %.1f %% of it, the median of %u pairs from %.1f to %.1f %%\n", rate.c_str(), calm / 1e6,
+                100 * loss, pairs, 100 * losses.front(), 100 * losses.back());
+  }
+  CHECK(loss < (wanted == nullptr ? 0.8 : rate == "rate=unlimited" ? 0.2 : 0.1));
 }

@@ -12,6 +12,7 @@
 
 #include "lab/sandbox.h"
 #include "tests/netns/wan_probe.h"
+#include "tests/slowness.h"
 
 using namespace lt;
 using namespace lt::lab;
@@ -49,9 +50,10 @@ std::optional<double> rate_of(std::span<const Arrival> arrivals, Nanoseconds del
     begin = i;
   }
   if (longest.size() * 2 < arrivals.size()) return std::nullopt;
+  const Nanoseconds time = longest.back().received - longest.front().received;
+  if (time <= 0ns) return std::nullopt;  // the first are stamped as they are read until the kernel begins to
   const Bytes carried{(longest.size() - 1) * WanProbe::packet_bytes};
-  return static_cast<double>(
-      (carried / (longest.back().received - longest.front().received)).value);
+  return static_cast<double>((carried / time).value);
 }
 
 bool in_order(const std::vector<Arrival>& arrivals) {
@@ -212,7 +214,7 @@ TEST_CASE("the queue holds its bytes and drops the rest at its tail", "[lab][net
   // 20 wait and one is on the line; one or two more find room if the machine is slow to send the
   // rest.
   CHECK(arrivals.size() >= 21);
-  CHECK(arrivals.size() <= 24);
+  CHECK(arrivals.size() <= 22 + 2 * slowness);
   for (std::uint32_t i = 0; i < 21; ++i)
     CHECK(arrivals[i].number == i);
 }
