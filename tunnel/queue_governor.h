@@ -50,6 +50,9 @@ class QueueGovernor {
   };
 
   void learn_floor(std::chrono::nanoseconds rtt, Instant now);
+  void learn_wavering(std::chrono::nanoseconds rtt);
+  void note_growth(double rate);
+  [[nodiscard]] bool is_growing() const;
   [[nodiscard]] std::optional<double> delivery_rate() const;
   void remember(const PathSample& sample, Instant now);
   void forget();
@@ -78,6 +81,15 @@ class QueueGovernor {
   std::chrono::nanoseconds floor_{0};
   std::chrono::nanoseconds floor_next_{0};
   Instant floor_window_{};
+
+  // What the round trip wavers by from one sample to the next without a queue: on a radio line the least of many lies
+  // far below the mean.
+  std::chrono::nanoseconds wavering_{0};
+  std::array<std::chrono::nanoseconds, 2> rtts_before_{};  // the newest first
+
+  // The rate that the last quarter of growth has reached, and for how many samples it has not grown by another.
+  double grown_to_{0};
+  unsigned full_{0};
 
   // The best delivery rate of the last second or two: one that was measured across a loss or a pause of the sender says
   // nothing of the line.

@@ -20,6 +20,8 @@ class Line {
   double foreign_queue{0};     // of somebody else, always there (unit: B)
   double loss{0};              // share of bytes sent again
   double jitter{0};            // of the measured round trip (unit: s)
+  double packet_jitter{0};     // of each packet's, which the kernel smooths (unit: s)
+  bool starts{false};          // the sender begins with ten packets a round trip, and doubles
   std::chrono::nanoseconds base;
   bool is_backlogged{true};
   double offered{4};  // what the sender would send uncapped (unit: rates of the line)
@@ -33,23 +35,27 @@ class Line {
   /// Lets `time` pass, and keeps what the queue and the delivery were.
   void run(std::chrono::nanoseconds time) {
     delays.clear();
+    const double base_seconds = std::chrono::duration<double>(base).count();
+    if (start_rate_ == 0) start_rate_ = starts ? 14'480 / base_seconds : 1e18;
     const double before = delivered_;
     const Instant until = now + time;
     constexpr auto step = 1ms;
     while (now < until) {
       const double seconds = std::chrono::duration<double>(step).count();
       const double cap = static_cast<double>(governor.cap());
-      const double wanted = is_backlogged ? std::min(cap, offered * rate) : rate / 10;
+      start_rate_ = std::min(1e18, start_rate_ * std::exp2(seconds / base_seconds));
+      const double wanted = is_backlogged ? std::min({cap, offered * rate, start_rate_}) : rate / 10;
       queue_ = std::min(buffer, queue_ + wanted * seconds);
       const double out = std::min(queue_, rate * seconds);
       queue_ -= out;
       delivered_ += out;
       lost_ += out * loss;
+      smooth(out / 1448);
       now += step;
       delays.push_back(queue_ / rate);
       if (now < governor.next_sample()) continue;
       std::uniform_real_distribution<double> noise(0, jitter);
-      const double delay = (queue_ + foreign_queue) / rate + noise(random);
+      const double delay = (queue_ + foreign_queue) / rate + noise(random) + smoothed_jitter_;
       const PathSample sample{
           .rtt = base + std::chrono::nanoseconds(std::llround(delay * 1e9)),
           .delivered = static_cast<std::uint64_t>(delivered_),
@@ -70,6 +76,17 @@ class Line {
   double used{0};              // share of the line
 
  private:
+  // As the kernel does: each acknowledged packet counts for an eighth.
+  void smooth(double packets) {
+    if (packet_jitter == 0) return;
+    std::uniform_real_distribution<double> late(0, packet_jitter);
+    for (unacknowledged_ += packets; unacknowledged_ >= 1; --unacknowledged_)
+      smoothed_jitter_ += (late(random) - smoothed_jitter_) / 8;
+  }
+
+  double start_rate_{0};
+  double smoothed_jitter_{0};
+  double unacknowledged_{0};
   double queue_{0};
   double delivered_{0};
   double lost_{0};
@@ -162,6 +179,26 @@ TEST_CASE("a line that is lossy for minutes is left alone for minutes, and gover
   line.run(20s);
   CHECK(line.governor.cap() != QueueGovernor::no_cap);
   CHECK(line.delay_ms(0.95) <= 6.0);
+}
+
+TEST_CASE("on a radio line, whose round trip wavers, a sender starts as on any other, and finds a short queue",
+          "[tunnel][governor]") {
+  const double mbit = GENERATE(20.0, 60.0, 500.0);
+  const auto base = GENERATE(20ms, 50ms, 200ms);
+  const double jitter = GENERATE(0.001, 0.004, 0.016, 0.032);
+  INFO(mbit << " Mbit/s, " << base.count() << " ms, " << jitter * 1000 << " ms of jitter");
+  Line line(3ms, base);
+  line.rate = mbit * 125e3;
+  line.buffer = line.rate * 0.2;
+  line.packet_jitter = jitter;
+  line.starts = true;
+  line.run(1s);
+  line.run(2s);
+  CHECK(line.used >= 0.5);
+  line.run(7s);
+  line.run(50s);
+  CHECK(line.used >= 0.95);
+  CHECK(line.delay_ms(0.5) <= 20);
 }
 
 TEST_CASE("a lane that has nothing to send learns nothing and caps nothing", "[tunnel][governor]") {
