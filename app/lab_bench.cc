@@ -6,14 +6,10 @@
 #include "app/cmd_openvpn.h"
 #include "app/openvpn_dco.h"
 #include "lab/netns.h"
-#include "lab/sites.h"
 #include "tuner/line_survey.h"
 #include "tuner/probe_host.h"
 
 namespace lt::app {
-
-// What OpenVPN over TCP runs on, whatever the machine's default is: it names none itself.
-static constexpr const char* outer_congestion_control = "cubic";
 
 Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, const std::string& line, bool with_openvpn) {
   LT_TRY(auto folder, ScratchFolder::create("sweep"));
@@ -21,7 +17,6 @@ Result<std::unique_ptr<LabBench>> LabBench::create(const lab::Sandbox& sandbox, 
   if (with_openvpn) {
     LT_TRY(bench->openvpn_version_, installed_openvpn_version());
     LT_TRY(bench->openvpn_keys_, OpenVpnKeys::make());
-    LT_CHECK(lab::pin_congestion_control(sandbox.topology(), outer_congestion_control));
   }
   LT_CHECK(bench->start_probe_server());
   return bench;
@@ -180,10 +175,7 @@ Status LabBench::dismantle() {
 std::vector<tuner::Fact> LabBench::facts() const {
   std::vector<tuner::Fact> facts{
       {"linktune", LINKTUNE_VERSION}, {"kernel", tuner::kernel_version()}, {std::string(line_fact), line_}};
-  if (openvpn_keys_) {
-    facts.push_back({"openvpn", openvpn_version_.text()});
-    facts.push_back({"openvpn's congestion control", outer_congestion_control});
-  }
+  if (openvpn_keys_) facts.push_back({"openvpn", openvpn_version_.text()});
   if (wireguard_program_) facts.push_back({"wireguard-go", wireguard_go_version(*wireguard_program_)});
   return facts;
 }
