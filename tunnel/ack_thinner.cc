@@ -47,6 +47,7 @@ std::optional<AckThinner::Segment> AckThinner::tcp_segment(PacketMeta meta, Byte
   if (!is_super(meta.kind) && !has_payload && bytes.size() <= ack_bytes_max && (tcp[13] & telling) == flow_rule::tcp_ack &&
       has_only_timestamps(tcp.first(packet->transport_header_bytes))) {
     segment.bare_ack = load_be32(tcp.data() + 8);
+    segment.window = load_be16(tcp.data() + 14);
   }
   return segment;
 }

@@ -1,4 +1,4 @@
-// AckThinner: of the bare ACKs of a flow that come within an eighth of a round trip, only the newest travels.
+// AckThinner: of the bare ACKs of a flow that come within a quarter of a round trip, only the newest travels.
 //
 // Behind a loss on the line, TCP's order makes all that follows wait a round trip, and then delivers it at once. The
 // receiving host acknowledges that burst piece by piece, oldest first. The sending host takes the oldest one's delay for a
@@ -10,7 +10,7 @@
 //   a newer one soon after it  waits; a still newer one takes its place, and it is counted as ack_superseded
 //   anything else of the flow  lets the one that waits go first, and passes
 //
-// What says more than "all up to here" never waits: a repeated ACK (something was lost), SACK (what arrived beyond), an
+// What says more than "all up to here" never waits: the same ACK with the same window again (something was lost), SACK (what arrived beyond), an
 // ECN echo, a payload, SYN, FIN, RST, URG.
 // Source: RFC 3449 5.2.1 (ACK filtering), RFC 9406 4.2 (N_RTT_SAMPLE is 8), tc-cake(8) "ack-filter".
 #pragma once
@@ -36,7 +36,7 @@ class AckThinner {
   /// How far apart the bare ACKs of a flow are kept. @param round_trip  of the lane (unit: ns)
   /// @return 0 on a path too short to gain anything: nothing waits
   [[nodiscard]] static std::chrono::nanoseconds spacing(std::chrono::nanoseconds round_trip) {
-    return round_trip < round_trip_min ? std::chrono::nanoseconds(0) : round_trip / 8;
+    return round_trip < round_trip_min ? std::chrono::nanoseconds(0) : round_trip / 4;
   }
 
   /// Whether `packet` was copied and waits here. What has to go before it is handed to
@@ -71,10 +71,12 @@ class AckThinner {
   struct Segment {
     FlowKey flow{};
     std::optional<std::uint32_t> bare_ack;  // its number, where the segment says nothing else
+    std::uint16_t window{0};
   };
   struct Waiting {
     FlowKey flow{};
     std::uint32_t number{0};  // the highest that went, or waits
+    std::uint16_t window{0};  // of the one that waits
     Instant until{};          // until then newer ones wait
     std::chrono::nanoseconds spacing{};
     PacketMeta meta;
@@ -110,7 +112,9 @@ bool AckThinner::holds(PacketMeta meta, ByteView packet, std::chrono::nanosecond
     return false;
   }
   const bool is_newer = segment->bare_ack && static_cast<std::int32_t>(*segment->bare_ack - waiting->number) > 0;
-  if (!is_newer) {
+  // With another window it does not report a loss (RFC 5681 2); the host has read what it had acknowledged.
+  const bool moves_window = segment->bare_ack == waiting->number && waiting->bytes > 0 && segment->window != waiting->window;
+  if (!is_newer && !moves_window) {
     if (waiting->bytes > 0) let_go(*waiting, now, release);
     return false;
   }
@@ -121,6 +125,7 @@ bool AckThinner::holds(PacketMeta meta, ByteView packet, std::chrono::nanosecond
     return false;
   }
   if (waiting->bytes > 0) supersede();
+  waiting->window = segment->window;
   waiting->meta = meta;
   waiting->bytes = packet.size();
   std::copy(packet.begin(), packet.end(), waiting->packet.begin());

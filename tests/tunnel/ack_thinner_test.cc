@@ -134,6 +134,24 @@ TEST_CASE("what says more than an ACK never waits, and lets the one that waits g
   CHECK_FALSE(gateway.is_waiting());
 }
 
+TEST_CASE("the same ACK with another window takes the place of the one that waits", "[tunnel][ack-thinner]") {
+  const auto with_window = [](std::uint32_t number, std::uint16_t window) {
+    PacketSpec spec;
+    spec.window = window;
+    return ack_of(number, spec);
+  };
+  Gateway gateway;
+  gateway.give(with_window(1, 100));
+  gateway.give(with_window(2, 100));
+  gateway.give(with_window(2, 200));
+  CHECK(gateway.gone == Packets{with_window(1, 100)});
+  gateway.give(with_window(2, 200));  // now it reports a loss
+  CHECK(gateway.gone == Packets{with_window(1, 100), with_window(2, 200), with_window(2, 200)});
+  gateway.give(with_window(2, 300));  // none waits: it passes
+  CHECK(gateway.gone.size() == 4);
+  CHECK(gateway.superseded == 1);
+}
+
 TEST_CASE("three equal ACKs, which report a loss, all travel", "[tunnel][ack-thinner]") {
   Gateway gateway;
   for (unsigned i = 0; i < 4; ++i) gateway.give(ack_of(7));

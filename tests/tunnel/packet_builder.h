@@ -33,6 +33,7 @@ struct PacketSpec {
   std::uint16_t identification{0x1234};
   std::uint32_t sequence{0xfffff000};  // wraps within a super-packet
   std::uint32_t acknowledgement{0x01020304};
+  std::uint16_t window{501};
   std::uint8_t tcp_flags{ack};
   std::uint8_t hop_limit{64};
   std::vector<Byte> tcp_options;  // a multiple of 4 bytes
@@ -93,7 +94,7 @@ inline std::vector<Byte> build_transport(const PacketSpec& spec) {
     append16(bytes, spec.acknowledgement & 0xffff);
     bytes.push_back(static_cast<Byte>((20 + spec.tcp_options.size()) / 4 << 4));
     bytes.push_back(spec.tcp_flags);
-    append16(bytes, 501);  // window
+    append16(bytes, spec.window);
     checksum_at = bytes.size();
     append16(bytes, 0);
     append16(bytes, 0);  // urgent
