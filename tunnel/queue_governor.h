@@ -6,13 +6,14 @@
 //
 //   cruise   the cap creeps up until the queue stands above the target
 //   drain    the cap drops below what is delivered until a quarter of the target is reached, then cruise from just below there
-//   yield    the queue stays although we send far less: it is not ours. Or the line loses packets while no queue stands,
+//   yield    the queue stays although we send far less, twice in a row: it is not ours. Or the line loses packets while no queue stands,
 //            so that what it delivers says little of what it bears. The cap is lifted for a while, on a lossy line for as
 //            long as it is lossy, and a lane neither starves beside senders that fill every buffer nor pays for each loss
 //            with its rate
 //
 // Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
-// measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), and giving up against buffer-filling senders (Copa 2018).
+// measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), a cumulative sum as the proof of a change (Page 1954), and
+// giving up against buffer-filling senders (Copa 2018).
 // Source: tailscale/wireguard-go#96 (queues of a tunnel cost 10 ms); RFC 6817.
 #pragma once
 
@@ -47,27 +48,57 @@ class QueueGovernor {
   struct Past {
     Instant at{};
     std::uint64_t delivered{0};
+    std::uint64_t cap{no_cap};  // from then on
   };
 
+  struct Reading {
+    const PathSample& sample;
+    Instant now;
+    std::chrono::nanoseconds queue;  // what the round trip is longer than its floor and its wavering explain
+    double delivered;                // lately (unit: B/s)
+  };
+
+  void cruise(const Reading& reading);
+  void drain(const Reading& reading);
+  void yield(const Reading& reading);
+  void start_drain(const Reading& reading, unsigned wanted_drained);
+  void lower_knee(double rate, const Reading& reading);
+  void resume(Instant now);
+  void take_for_longer_path(const Reading& reading);
+  void give_way(Instant now);
+  void set_cap(double rate);
+  [[nodiscard]] double drain_share(const Reading& reading) const;
+  [[nodiscard]] double creep() const;
+
   void learn_floor(std::chrono::nanoseconds rtt, Instant now);
-  void learn_wavering(std::chrono::nanoseconds rtt);
-  void note_growth(double rate);
-  [[nodiscard]] bool is_growing() const;
-  [[nodiscard]] std::optional<double> delivery_rate() const;
+  void begin_floor(std::chrono::nanoseconds rtt, Instant now);
+  [[nodiscard]] std::chrono::nanoseconds floor_depth() const;
+  void learn_wavering(const PathSample& sample);
+  void weigh(const Reading& reading);
+  [[nodiscard]] std::chrono::nanoseconds alarm() const;
+  [[nodiscard]] bool is_proven() const;
+
   void remember(const PathSample& sample, Instant now);
   void forget();
+  [[nodiscard]] std::optional<double> delivery_rate() const;
+  [[nodiscard]] std::uint64_t least_cap() const;
+  void note_rate(const Reading& reading);
+  [[nodiscard]] double best_rate() const;
+  [[nodiscard]] double line_rate(const Reading& reading) const;
+  void note_growth(double rate);
+  [[nodiscard]] bool is_growing() const;
+
   void count_losses(const PathSample& sample);
   [[nodiscard]] bool loses_at_random() const;
   void judge_losses_anew() { calm_lost_ = calm_delivered_ = 0; }
-  void note_rate(double rate, Instant now);
-  [[nodiscard]] double best_rate() const;
-  [[nodiscard]] double creep() const;
 
   std::chrono::nanoseconds target_;
   Instant next_sample_{};
   Phase phase_{Phase::cruise};
   std::uint64_t cap_{no_cap};
   double knee_{0};             // what the line delivered when its queue was full (unit: B/s)
+  double widest_{0};           // and the most that it did since it was last seen to be narrower (unit: B/s)
+  bool was_narrower_{false};   // than the cap, in this drain
   unsigned calm_{0};           // samples since the queue last stood
   unsigned standing_{0};       // samples in a row with a queue above the target
   Instant since_{};            // of drain, or of yield
@@ -76,6 +107,10 @@ class QueueGovernor {
   Instant deep_at_{};
   unsigned drained_{0};          // samples near the floor in this drain
   unsigned wanted_drained_{0};
+  Instant drained_at_{};         // the last sample of it
+  std::chrono::nanoseconds drain_from_{0};  // the queue that it began with
+  std::chrono::nanoseconds due_fall_{0};    // by how much it must have become shorter, if it was ours
+  Instant longer_at_{};          // when a queue that did not go was last taken for a longer path
 
   // The floor is the least round trip of the last one to two windows.
   std::chrono::nanoseconds floor_{0};
@@ -83,9 +118,20 @@ class QueueGovernor {
   Instant floor_window_{};
 
   // What the round trip wavers by from one sample to the next without a queue: on a radio line the least of many lies
-  // far below the mean.
-  std::chrono::nanoseconds wavering_{0};
+  // far below the mean, and many lie far above it.
+  std::array<std::chrono::nanoseconds, 15> misses_{};
+  std::uint64_t measured_at_{0};  // how much was delivered then (unit: B)
+  std::size_t miss_count_{0};  // of all time
+  unsigned samples_{0};
+  std::chrono::nanoseconds wavering_{0};                   // the standard deviation
   std::array<std::chrono::nanoseconds, 2> rtts_before_{};  // the newest first
+
+  // By how much, in sum, the queue was longer than wavering explains (Page's CUSUM test), and since when: from there on
+  // the line was full.
+  std::chrono::nanoseconds evidence_{0};
+  Past full_since_{};
+  unsigned full_for_{0};  // samples
+  std::uint64_t full_lost_{0};
 
   // The rate that the last quarter of growth has reached, and for how many samples it has not grown by another.
   double grown_to_{0};
@@ -101,6 +147,7 @@ class QueueGovernor {
   bool is_lossy_{false};  // why it yields
   std::uint64_t lost_before_{0};
   std::uint64_t delivered_before_{0};
+  unsigned queue_gone_for_{0};  // samples
   std::uint64_t calm_lost_{0};
   std::uint64_t calm_delivered_{0};
 

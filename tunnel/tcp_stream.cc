@@ -143,21 +143,13 @@ std::optional<PathSample> sample_path(int fd) {
     std::uint32_t segs_out;
     std::uint32_t segs_in;
     std::uint32_t notsent_bytes;
-    std::uint32_t min_rtt;
-    std::uint32_t data_segs_in;
-    std::uint32_t data_segs_out;
-    std::uint64_t delivery_rate;
-    std::uint64_t busy_time;
-    std::uint64_t rwnd_limited;
-    std::uint64_t sndbuf_limited;
-    std::uint32_t delivered;  // segments, those acknowledged out of order included
-    std::uint32_t delivered_ce;
   } info{};
   static_assert(sizeof(tcp_info) == 104);  // include/uapi/linux/tcp.h, up to tcpi_total_retrans
   socklen_t length = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || length < sizeof info) return std::nullopt;
   return PathSample{.rtt = std::chrono::microseconds(info.head.tcpi_rtt),
-                    .delivered = std::uint64_t{info.delivered} * info.head.tcpi_snd_mss,
+                    // Not tcpi_delivered: it counts segments, and the last one of a record is seldom full.
+                    .delivered = info.bytes_acked + std::uint64_t{info.head.tcpi_sacked} * info.head.tcpi_snd_mss,
                     .retransmitted = std::uint64_t{info.head.tcpi_total_retrans} * info.head.tcpi_snd_mss,
                     .is_backlogged = info.notsent_bytes > 0};
 }

@@ -1,9 +1,12 @@
 #include "tunnel/queue_governor.h"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <deque>
 #include <random>
+#include <utility>
 
 using namespace lt;
 using namespace lt::tunnel;
@@ -21,6 +24,7 @@ class Line {
   double loss{0};              // share of bytes sent again
   double jitter{0};            // of the measured round trip (unit: s)
   double packet_jitter{0};     // of each packet's, which the kernel smooths (unit: s)
+  double wander{0};            // what the delay wanders by to either side, each way, as in the lab (unit: s)
   bool starts{false};          // the sender begins with ten packets a round trip, and doubles
   std::chrono::nanoseconds base;
   bool is_backlogged{true};
@@ -28,13 +32,12 @@ class Line {
   std::mt19937_64 random{1};
 
   explicit Line(std::chrono::nanoseconds target, std::chrono::nanoseconds round_trip = 20ms)
-      : base(round_trip), governor(target) {
-    static_cast<void>(governor.take({.rtt = base, .delivered = 1}, now));  // a slow start begins without a queue
-  }
+      : base(round_trip), governor(target) {}
 
   /// Lets `time` pass, and keeps what the queue and the delivery were.
   void run(std::chrono::nanoseconds time) {
     delays.clear();
+    if (delivered_ == 0) idle(1s);  // a slow start begins without a queue
     const double base_seconds = std::chrono::duration<double>(base).count();
     if (start_rate_ == 0) start_rate_ = starts ? 14'480 / base_seconds : 1e18;
     const double before = delivered_;
@@ -54,16 +57,15 @@ class Line {
       now += step;
       delays.push_back(queue_ / rate);
       if (now < governor.next_sample()) continue;
-      std::uniform_real_distribution<double> noise(0, jitter);
-      const double delay = (queue_ + foreign_queue) / rate + noise(random) + smoothed_jitter_;
-      const PathSample sample{
-          .rtt = base + std::chrono::nanoseconds(std::llround(delay * 1e9)),
-          .delivered = static_cast<std::uint64_t>(delivered_),
-          .retransmitted = static_cast<std::uint64_t>(lost_),
-          .is_backlogged = is_backlogged};
-      static_cast<void>(governor.take(sample, now));
+      static_cast<void>(governor.take(sample(), now));
     }
     used = (delivered_ - before) / (rate * std::chrono::duration<double>(time).count());
+  }
+  /// The sender has nothing but a PING a second.
+  void idle(std::chrono::nanoseconds time) {
+    const bool was_backlogged = std::exchange(is_backlogged, false);
+    for (const Instant until = now + time; now < until; now += 1s) static_cast<void>(governor.take(sample(), now));
+    is_backlogged = was_backlogged;
   }
   [[nodiscard]] double delay_ms(double share) {
     std::sort(delays.begin(), delays.end());
@@ -76,6 +78,32 @@ class Line {
   double used{0};              // share of the line
 
  private:
+  [[nodiscard]] PathSample sample() {
+    std::uniform_real_distribution<double> noise(0, jitter);
+    const double delay = (queue_ + foreign_queue) / rate + noise(random) + smoothed_jitter_ + wandered();
+    return {.rtt = base + std::chrono::nanoseconds(std::llround(delay * 1e9)),
+            .delivered = static_cast<std::uint64_t>(delivered_),
+            .retransmitted = static_cast<std::uint64_t>(lost_),
+            .is_backlogged = is_backlogged};
+  }
+
+  // There and back: from knot to knot, in a straight line.
+  double wandered() {
+    if (wander == 0) return 0;
+    std::uniform_real_distribution<double> knot(-wander, wander);
+    const auto distance = std::max<std::chrono::nanoseconds>(10ms, std::chrono::nanoseconds(std::llround(4e9 * wander)));
+    double both = 0;
+    for (auto& [from, to] : knots_) {
+      if (now - knots_at_ >= 2 * distance) from = knot(random);
+      else if (now - knots_at_ >= distance) from = to;
+      if (now - knots_at_ >= distance) to = knot(random);
+      const double share = std::chrono::duration<double>(now - knots_at_) / distance;
+      both += from + (to - from) * (share >= 1 ? 0 : share);
+    }
+    if (now - knots_at_ >= distance) knots_at_ = now;
+    return both;
+  }
+
   // As the kernel does: each acknowledged packet counts for an eighth.
   void smooth(double packets) {
     if (packet_jitter == 0) return;
@@ -85,6 +113,8 @@ class Line {
   }
 
   double start_rate_{0};
+  std::array<std::pair<double, double>, 2> knots_{};
+  Instant knots_at_{};
   double smoothed_jitter_{0};
   double unacknowledged_{0};
   double queue_{0};
@@ -136,8 +166,10 @@ TEST_CASE("a line that becomes narrower is followed within seconds, one that bec
 TEST_CASE("beside a queue that is not ours the lane does not starve", "[tunnel][governor]") {
   Line line(3ms);
   line.run(5s);
-  line.foreign_queue = line.rate * 0.05;  // 50 ms of somebody else
-  line.run(4s);
+  for (int i = 1; i <= 8; ++i) {  // somebody else, who fills what is left to him
+    line.foreign_queue = line.rate * 0.0125 * i;
+    line.run(500ms);
+  }
   CHECK(line.governor.cap() == QueueGovernor::no_cap);
   line.run(10s);
   CHECK(line.used >= 0.9);
@@ -146,6 +178,21 @@ TEST_CASE("beside a queue that is not ours the lane does not starve", "[tunnel][
   line.run(20s);
   CHECK(line.governor.cap() != QueueGovernor::no_cap);
   CHECK(line.delay_ms(0.95) <= 6.0);
+}
+
+TEST_CASE("a path that becomes longer is no queue, and a shorter one is found", "[tunnel][governor]") {
+  Line line(3ms);
+  line.run(5s);
+  line.base = 45ms;
+  line.run(2s);
+  line.run(10s);
+  CHECK(line.used >= 0.95);
+  CHECK(line.delay_ms(0.95) <= 7.0);
+  line.base = 12ms;
+  line.run(12s);
+  line.run(10s);
+  CHECK(line.used >= 0.95);
+  CHECK(line.delay_ms(0.95) <= 7.0);
 }
 
 TEST_CASE("on a line that loses packets without a queue nothing is capped", "[tunnel][governor]") {
@@ -199,6 +246,34 @@ TEST_CASE("on a radio line, whose round trip wavers, a sender starts as on any o
   line.run(50s);
   CHECK(line.used >= 0.95);
   CHECK(line.delay_ms(0.5) <= 20);
+}
+
+TEST_CASE("where the delay wanders, the line is carried full, and a sender who wants more finds more", "[tunnel][governor]") {
+  const double mbit = GENERATE(20.0, 60.0, 500.0);
+  const auto base = GENERATE(20ms, 50ms, 200ms);
+  const double wander = GENERATE(0.001, 0.004, 0.008);
+  const double first = GENERATE(0.3, 1.0);  // what the sender wants at first (unit: rates of the line)
+  const unsigned seed = GENERATE(1U, 2U, 3U);
+  INFO(mbit << " Mbit/s, " << base.count() << " ms +-" << wander * 1000 << " ms, at first " << first << ", seed " << seed);
+  Line line(3ms, base);
+  line.random.seed(seed);
+  line.rate = mbit * 125e3;
+  line.buffer = line.rate * 0.2;
+  line.wander = wander;
+  line.starts = true;
+  line.offered = first;
+  line.idle(10s);
+  line.run(1s);
+  for (int second = 1; second < 10; ++second) {
+    if (second == 4) line.offered = 4;
+    line.run(1s);
+    INFO("second " << second);
+    if (second > 1) CHECK(line.used >= 0.2);  // the first is the start
+  }
+  line.run(30s);
+  CHECK(line.used >= 0.9);
+  // A delay that goes up and down by nearly all of itself looks like a queue: there the buffer fills, as without a governor.
+  if (wander < 0.4 * std::chrono::duration<double>(base).count()) CHECK(line.delay_ms(0.5) <= 14);
 }
 
 TEST_CASE("a lane that has nothing to send learns nothing and caps nothing", "[tunnel][governor]") {
