@@ -6,10 +6,10 @@
 //
 //   cruise   the cap creeps up until the queue stands above the target
 //   drain    the cap drops below what is delivered until a quarter of the target is reached, then cruise from just below there
-//   yield    the queue stays although we send far less, twice in a row: it is not ours. Or the line loses packets while no queue stands,
-//            so that what it delivers says little of what it bears. The cap is lifted for a while, on a lossy line for as
-//            long as it is lossy, and a lane neither starves beside senders that fill every buffer nor pays for each loss
-//            with its rate
+//   yield    the queue stays although we send far less, twice in a row: it is not ours. Or the line loses packets while
+//            no queue stands, so that what it delivers says little of what it bears. The cap is lifted for a while, on a
+//            lossy line for as long as it is lossy, and a lane neither starves beside senders that fill every buffer nor
+//            pays for each loss with its rate
 //
 // Its parts are known: delay as the signal (Jacobson 1988, Brakmo's Vegas 1994, RFC 6817), the delivery rate as the
 // measure (BBR, draft-cheng-iccrg-delivery-rate-estimation), a cumulative sum as the proof of a change (Page 1954), and
