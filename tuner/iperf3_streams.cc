@@ -184,10 +184,11 @@ void Iperf3Run::Shared::work(Worker& worker) {
   }
 }
 
-// Counts what has moved. @return false: counting is over
+// Counts what has moved; of a sender also what was under way when counting ended, since it goes out, and the other end counts
+// it. @return false: counting is over
 bool Iperf3Run::Shared::tally(Worker& worker, std::uint64_t bytes, Instant now,
                               const Iperf3Sequence* sequence) {
-  if (is_frozen) return false;
+  if (is_frozen && !worker.is_sender) return false;
   worker.moved.fetch_add(bytes, std::memory_order_relaxed);
   const auto second = static_cast<std::size_t>((now - start) / series_step_iperf3);
   if (second <= iperf3_seconds_max + iperf3_omit_seconds_max) {
