@@ -8,7 +8,7 @@ namespace lt::tunnel {
 
 struct PathSample {
   std::chrono::nanoseconds rtt{};   // smoothed by the kernel over a few packets
-  std::uint64_t delivered{0};       // bytes the peer has, in order or not, since the connection began
+  std::uint64_t delivered{0};       // bytes the peer has, in order or not, since it began; may step back a little
   std::uint64_t retransmitted{0};   // bytes sent again since the connection began
   bool is_backlogged{false};        // data waits to be sent: the path is the limit, not the sender
 };

@@ -116,8 +116,9 @@ void QueueGovernor::drain(const Reading& reading) {
   const bool is_narrower = standing_ > 0 && delivered < line_share * static_cast<double>(least_cap());
   was_narrower_ = was_narrower_ || is_narrower;
   // By what was held back since the last sample, a queue of ours has become shorter.
-  const std::chrono::duration<double> held_back = (now - drained_at_) * std::max(0.0, 1 - static_cast<double>(cap_) / knee_);
-  due_fall_ = is_narrower ? std::chrono::nanoseconds(0) : due_fall_ + std::chrono::duration_cast<std::chrono::nanoseconds>(held_back);
+  const double held_back = std::max(0.0, 1 - static_cast<double>(cap_) / knee_);
+  due_fall_ += std::chrono::duration_cast<std::chrono::nanoseconds>(held_back * (now - drained_at_));
+  if (is_narrower) due_fall_ = {};
   drained_at_ = now;
 
   if (queue <= target_ / 4 + wavering_ / 2) {
@@ -129,7 +130,8 @@ void QueueGovernor::drain(const Reading& reading) {
 
   if (full_for_ == full_samples_least) lower_knee(line_rate(reading), reading);
   // A queue that does not go is that of a line which has become narrower: only what it delivers now counts.
-  if (is_narrower && now - since_ > std::max<std::chrono::nanoseconds>(narrowed_after, 6 * sample.rtt)) lower_knee(delivered, reading);
+  const bool has_settled = now - since_ > std::max<std::chrono::nanoseconds>(narrowed_after, 6 * sample.rtt);
+  if (is_narrower && has_settled) lower_knee(delivered, reading);
   set_cap(knee_ * drain_share(reading));
 }
 
@@ -231,7 +233,8 @@ void QueueGovernor::weigh(const Reading& reading) {
     full_for_ = 0;
   }
   ++full_for_;
-  evidence_ = std::clamp<std::chrono::nanoseconds>(evidence_ + reading.queue - alarm() - wavering_ / 2, std::chrono::nanoseconds(0), evidence_most);
+  const std::chrono::nanoseconds sum = evidence_ + reading.queue - alarm() - wavering_ / 2;
+  evidence_ = std::clamp<std::chrono::nanoseconds>(sum, std::chrono::nanoseconds(0), evidence_most);
 }
 
 // It grows on for a round trip or two before a drain shows.
@@ -243,10 +246,11 @@ bool QueueGovernor::is_proven() const { return samples_ >= samples_least && evid
 // for a few samples only, it is less, and the best of the last seconds counts.
 double QueueGovernor::line_rate(const Reading& reading) const {
   const auto [sample, now, queue, delivered] = reading;
-  if (standing_ == 0 || full_for_ < full_samples_least || sample.retransmitted != full_lost_ || now <= full_since_.at) {
-    return std::max(delivered, best_rate());
-  }
-  return static_cast<double>(sample.delivered - full_since_.delivered) / std::chrono::duration<double>(now - full_since_.at).count();
+  const bool is_measured = standing_ > 0 && full_for_ >= full_samples_least && sample.retransmitted == full_lost_ &&
+                           now > full_since_.at && sample.delivered > full_since_.delivered;
+  if (!is_measured) return std::max(delivered, best_rate());
+  const std::chrono::duration<double> time = now - full_since_.at;
+  return static_cast<double>(sample.delivered - full_since_.delivered) / time.count();
 }
 
 std::chrono::nanoseconds QueueGovernor::floor_depth() const { return wavering_ * floor_depth_percent / 100; }
@@ -285,7 +289,8 @@ double QueueGovernor::best_rate() const { return *std::max_element(best_.begin()
 // A loss without a queue is the line's, not ours. What a full queue has lost is sent again while it is gone already.
 void QueueGovernor::count_losses(const PathSample& sample) {
   const std::uint64_t lost = sample.retransmitted - std::exchange(lost_before_, sample.retransmitted);
-  const std::uint64_t delivered = sample.delivered - std::exchange(delivered_before_, sample.delivered);
+  const std::uint64_t before = std::exchange(delivered_before_, sample.delivered);
+  const std::uint64_t delivered = sample.delivered - std::min(before, sample.delivered);
   if (standing_ > 0 || sample.rtt > floor_ + floor_ / 2) queue_gone_for_ = 0;
   if (++queue_gone_for_ < gone_samples_least || !(phase_ == Phase::cruise || is_lossy_)) return;
   calm_lost_ += lost;
