@@ -168,19 +168,24 @@ Verification verify_against(const RecordedChoice& recorded, const SweepResult& n
       return result;
     }
   }
+  // The bare line's own connection may waver where the choice stands still: on a line that loses packets its rate is chance.
+  const bool is_bare_steady = of_bare->reach <= noise_most;
   if (has_moved(*of_choice)) {
     result.state = VerifyState::choice_changed;
-    result.sentence = "The bare line is what it was, but " + label + " has changed by " +
-                      percent(of_choice->difference) + ": look for what changed on the gateways.";
+    result.sentence = label + " has changed by " + percent(of_choice->difference) +
+                      (is_bare_steady ? ", but the bare line is what it was: look for what changed on the gateways."
+                                      : ", and the bare line wavers too much to say whether it has: run `linktune sweep` again.");
     return result;
   }
-  if (std::max(of_bare->reach, of_choice->reach) > noise_most) {
+  // A change that may be chance is no proof that nothing has changed.
+  if (of_choice->reach > noise_most || std::abs(of_choice->difference) > std::log1p(change_least)) {
     result.sentence = "The line is too unsteady today to say anything; try at a quieter time.";
     return result;
   }
   result.state = VerifyState::holds;
   result.sentence = label + " still does what it did (" + percent(of_choice->difference) +
-                    "), on a line that is what it was (" + percent(of_bare->difference) + ").";
+                    (is_bare_steady ? "), on a line that is what it was (" + percent(of_bare->difference) + ")."
+                                    : "); the bare line's own connection wavers too much to be compared.");
   return result;
 }
 

@@ -152,7 +152,6 @@ double QueueGovernor::drain_share(const Reading& reading) const {
 
 void QueueGovernor::resume(Instant now) {
   phase_ = Phase::cruise;
-  since_ = now;
   evidence_ = {};
   set_cap(knee_ * just_below);
   if (was_narrower_) {
@@ -213,7 +212,7 @@ void QueueGovernor::learn_floor(std::chrono::nanoseconds rtt, Instant now) {
 // A queue moves steadily, wavering does not: what counts is by how much a sample misses the line through the two before
 // it. The median: a queue that builds up suddenly counts for nothing.
 void QueueGovernor::learn_wavering(const PathSample& sample) {
-  if (std::exchange(measured_at_, sample.delivered) == sample.delivered) return;  // nothing new was measured
+  if (sample.delivered == delivered_before_) return;  // nothing new was measured
   const auto [one, two] = std::exchange(rtts_before_, {sample.rtt, rtts_before_[0]});
   if (two.count() == 0) return;
   misses_[miss_count_++ % misses_.size()] = std::chrono::abs(sample.rtt - 2 * one + two);

@@ -120,7 +120,6 @@ class QueueGovernor {
   // What the round trip wavers by from one sample to the next without a queue: on a radio line the least of many lies
   // far below the mean, and many lie far above it.
   std::array<std::chrono::nanoseconds, 15> misses_{};
-  std::uint64_t measured_at_{0};  // how much was delivered then (unit: B)
   std::size_t miss_count_{0};  // of all time
   unsigned samples_{0};
   std::chrono::nanoseconds wavering_{0};                   // the standard deviation
@@ -146,7 +145,7 @@ class QueueGovernor {
   // Losses while no queue stood.
   bool is_lossy_{false};  // why it yields
   std::uint64_t lost_before_{0};
-  std::uint64_t delivered_before_{0};
+  std::uint64_t delivered_before_{0};  // by the sample before (unit: B)
   unsigned queue_gone_for_{0};  // samples
   std::uint64_t calm_lost_{0};
   std::uint64_t calm_delivered_{0};

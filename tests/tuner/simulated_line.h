@@ -19,12 +19,14 @@ struct Truth {
   double rate{800e6};     // bit/s
   double wait_us{5'000};  // p95 under load
   double cpu{1.5};        // s for each Gbit
+  double noise{0};        // of one measurement, beside the line's, on the log scale
 };
 
 struct LineOptions {
   std::uint64_t seed{1};
   std::map<std::string, Truth> arms{};  // by canonical text; others as Truth is
   double noise{0.04};                   // of one measurement, on the log scale
+  double bare_noise{0};                 // of the bare line's, beside it
   double restart{0.05};                 // of a fresh start
   double drift{0.10};                   // stationary deviation of an AR(1) walk that all share
   double drift_memory{0.97};
@@ -110,11 +112,11 @@ class SimulatedLine final : public Bench, public Progress {
     const auto known = options_.arms.find(canonical_text(arm_));
     const bool is_bare = arm_.carrier == ArmCarrier::bare;
     const Truth truth = known != options_.arms.end() ? known->second
-                        : is_bare                    ? Truth{900e6, 10'500, 0.3}
+                        : is_bare                    ? Truth{900e6, 10'500, 0.3, options_.bare_noise}
                                                      : Truth{};
     Random random(derive_seed(options_.seed, 3 * ordinal_ + 1));
     const double logs = drift_at(ordinal_) + (is_bare ? 0 : start_effect_) +
-                        options_.noise * random.normal() + options_.shift;
+                        (options_.noise + truth.noise) * random.normal() + options_.shift;
     Sample sample;
     sample.up = BitsPerSecond{static_cast<std::uint64_t>(truth.rate * std::exp(logs))};
     sample.down = BitsPerSecond{static_cast<std::uint64_t>(truth.rate * 1.2 * std::exp(logs))};
