@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <thread>
 
 #include "app/control.h"
@@ -18,6 +20,7 @@
 #include "crypto/kdf.h"
 #include "crypto/tls_channel.h"
 #include "tunnel/link.h"
+#include "tunnel/queue_plan.h"
 #include "tunnel/netlink.h"
 #include "tunnel/steering.h"
 #include "tunnel/tun_device.h"
@@ -98,27 +101,28 @@ Result<tunnel::TunDevice> create_device(const LinkConfig& config, std::size_t qu
 struct SteeredDevice {
   tunnel::TunDevice device;
   std::optional<tunnel::Steering> steering;  // none: one queue, one lane
+  tunnel::QueuePlan plan;
 };
 
-// A queue a lane, and a program that tells the kernel which. Without either there is one lane, which is no worse for one
-// flow, and ping waits behind bulk.
+// Queues for each lane, and a program that tells the kernel which. Without either there is one lane with one queue, which is no
+// worse for one flow, and ping waits behind bulk.
 Result<SteeredDevice> create_steered_device(const LinkConfig& config, Log& log) {
-  const std::size_t queues = config.knobs.lanes + (config.knobs.express ? 1U : 0U);
+  const tunnel::QueuePlan plan = tunnel::plan_queues(config.knobs.lanes, config.knobs.express, config.knobs.flow_queues);
   Error why;
-  if (queues > 1) {
-    auto device = create_device(config, queues);
+  if (plan.total() > 1) {
+    auto device = create_device(config, plan.total());
     if (!device && device.error().code != Errc::unsupported) return fail(device.error());
     if (device) {
       auto steering = tunnel::Steering::attach(device->fd());
-      if (steering) return SteeredDevice{std::move(*device), std::move(*steering)};
+      if (steering) return SteeredDevice{std::move(*device), std::move(*steering), plan};
       why = steering.error();
     } else {
       why = device.error();
     }
-    log.warn("lanes_fallback", {{"to", "one lane, without express"}, {"why", why.text()}});
+    log.warn("lanes_fallback", {{"to", "one lane with one queue, without express"}, {"why", why.text()}});
   }
   LT_TRY(auto device, create_device(config, 1));
-  return SteeredDevice{std::move(device), std::nullopt};
+  return SteeredDevice{std::move(device), std::nullopt, {}};
 }
 
 // The device, up and tested, without addresses.
@@ -135,21 +139,24 @@ Result<SteeredDevice> make_device(const LinkConfig& config, Log& log) {
 }
 
 // Flows go to the lanes that run; without an express lane what is urgent goes with the bulk, and the other way round.
-void steer(tunnel::Steering& steering, const tunnel::LanesUp& up) {
+void steer(tunnel::Steering& steering, const tunnel::QueuePlan& plan, const tunnel::LanesUp& up) {
+  const auto express = up.express ? std::optional(plan.of_lane(*up.express).front()) : std::nullopt;
   std::vector<std::uint32_t> queues;
-  for (std::size_t queue = 0; queue < up.bulk.size(); ++queue) {
-    if (up.bulk[queue]) queues.push_back(static_cast<std::uint32_t>(queue));
+  for (std::size_t lane = 0; lane < up.bulk.size(); ++lane) {
+    if (up.bulk[lane]) std::ranges::copy(plan.of_lane(lane), std::back_inserter(queues));
   }
-  if (queues.empty() && up.express) queues.push_back(static_cast<std::uint32_t>(*up.express));
+  if (queues.empty() && express) queues.push_back(*express);
   if (queues.empty()) return;  // nothing runs: what comes waits where it always went
   steering.spread_over(queues);
-  steering.steer_express_to(up.express ? static_cast<std::uint32_t>(*up.express) : queues.front());
+  steering.steer_express_to(express.value_or(queues.front()));
 }
 
-std::vector<int> queues_of(const tunnel::TunDevice& device) {
-  std::vector<int> queues;
-  for (std::size_t i = 0; i < device.queue_count(); ++i) queues.push_back(device.queue_fd(i));
-  return queues;
+std::vector<std::vector<int>> queues_of(const tunnel::TunDevice& device, const tunnel::QueuePlan& plan) {
+  std::vector<std::vector<int>> lanes(plan.lanes());
+  for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+    for (const std::uint32_t queue : plan.of_lane(lane)) lanes[lane].push_back(device.queue_fd(queue));
+  }
+  return lanes;
 }
 
 void log_event(Log& log, const tunnel::LinkEvent& event) {
@@ -242,8 +249,8 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
        .own_key = keys.own,
        .peer_key = config.peer_public_key,
        .psk = std::move(keys.psk),
-       .tun_queues = queues_of(device),
-       .lanes = static_cast<std::uint8_t>(device.queue_count()),
+       .tun_queues = queues_of(device, steered.plan),
+       .lanes = static_cast<std::uint8_t>(steered.plan.lanes()),
        .express = steered.steering.has_value() && config.knobs.express,
        .tun_offload = device.offload(),
        .io = io,
@@ -259,7 +266,7 @@ Status run_daemon(const DaemonOptions& options, Log& log) {
        .on_event = [&log](const tunnel::LinkEvent& event) { log_event(log, event); },
        .on_agreed_mtu = [&keeper](std::uint32_t mtu) { return keeper->set_mtu(mtu); },
        .on_lanes = [&steered](const tunnel::LanesUp& up) {
-         if (steered.steering) steer(*steered.steering, up);
+         if (steered.steering) steer(*steered.steering, steered.plan, up);
        }}));
   LT_CHECK(keeper->install());
   stage = Stage::listening;

@@ -25,6 +25,7 @@ struct NativeKnobs {
   bool offload{true};                       // super-packets through IFF_VNET_HDR
   std::uint32_t lanes{1};                   // TCP connections for bulk, flows pinned to each
   bool express{true};                       // one more for what is short and urgent
+  std::uint32_t flow_queues{64};            // of the bulk lanes together, read in turn
   std::string congestion_control{"cubic"};  // TCP_CONGESTION of the lane's socket
   Bytes notsent_lowat{256_KiB};             // TCP_NOTSENT_LOWAT of the lane's socket
   std::uint32_t queue_delay{3};             // that bulk may add on the path (unit: ms); 0: any

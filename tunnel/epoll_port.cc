@@ -36,16 +36,16 @@ Status EpollPort::adopt(int fd) {
   LT_CHECK(set_nonblocking(fd, true));
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.fd = fd}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno(errno, "cannot watch a descriptor");
-  const auto free = std::find_if(known_.begin(), known_.end(), [](const Readiness& r) { return r.fd < 0; });
-  LT_ASSERT(free != known_.end());
-  *free = Readiness{fd};
+  const auto place = static_cast<std::size_t>(fd);
+  if (known_.size() <= place) known_.resize(place + 1);
+  known_[place] = {.fd = fd};
   return {};
 }
 
 EpollPort::Readiness& EpollPort::readiness(int fd) {
-  const auto found = std::find_if(known_.begin(), known_.end(), [fd](const Readiness& r) { return r.fd == fd; });
-  LT_ASSERT(found != known_.end());
-  return *found;
+  Readiness& found = known_.at(static_cast<std::size_t>(fd));
+  LT_ASSERT(found.fd == fd);
+  return found;
 }
 
 void EpollPort::read(std::uint64_t tag, int fd, std::span<iovec> vectors, ReadMode mode) {

@@ -52,7 +52,7 @@ class EpollPort {
 
   Fd epoll_;
   Fd wake_event_;
-  std::array<Readiness, 4> known_{};
+  std::vector<Readiness> known_;  // by descriptor
   std::vector<Operation> pending_;
   std::vector<Completion> completions_;
 };

@@ -65,9 +65,9 @@ void Lane::forget_successor(const Lane& successor) { life_.forget_successor(succ
 namespace {
 
 template <class Io>
-Result<Io> make_port(int tun_fd, int socket_fd) {
+Result<Io> make_port(std::span<const int> tun_queues, int socket_fd) {
   LT_TRY(Io io, Io::create());
-  LT_CHECK(io.adopt(tun_fd));
+  for (const int queue : tun_queues) LT_CHECK(io.adopt(queue));
   LT_CHECK(io.adopt(socket_fd));
   return io;
 }
@@ -77,12 +77,13 @@ Result<Io> make_port(int tun_fd, int socket_fd) {
 template <class Io>
 void Lane::run_inbound(Opener opener, std::vector<Byte> early_records) {
   std::unique_ptr<Inbound<Io>> inbound;  // outlives its port, which may hold operations on its memory
-  auto io = make_port<Io>(options_.tun_fd, socket_.get());
+  const int written = options_.tun_queues.front();
+  auto io = make_port<Io>(std::span(&written, 1), socket_.get());
   if (io) life_.publish(LaneLife::Half::inbound, [port = &*io] { port->wake(); });
   ports_made_.arrive_and_wait();
   if (!io) return life_.on_inbound_end(LaneEnd::failed, io.error().text(), std::chrono::steady_clock::now());
   inbound = std::make_unique<Inbound<Io>>(
-      InboundOptions{.tun_fd = options_.tun_fd,
+      InboundOptions{.tun_fd = written,
                      .tun_offload = options_.tun_offload,
                      .socket_fd = socket_.get(),
                      .admission = &admission_,
@@ -99,18 +100,19 @@ void Lane::run_outbound(Sealer sealer) {
   LaneEnd end = LaneEnd::failed;
   {
     std::unique_ptr<Outbound<Io>> outbound;  // outlives its port, which may hold operations on its memory
-    auto io = make_port<Io>(options_.tun_fd, socket_.get());
+    auto io = make_port<Io>(options_.tun_queues, socket_.get());
     if (io) life_.publish(LaneLife::Half::outbound, [port = &*io] { port->wake(); });
     ports_made_.arrive_and_wait();
     if (io) {
       outbound = std::make_unique<Outbound<Io>>(
-          OutboundOptions{.tun_fd = options_.tun_fd,
+          OutboundOptions{.tun_queues = options_.tun_queues,
                           .socket_fd = socket_.get(),
                           .admission = &admission_,
                           .record_bytes_max = std::min<std::size_t>(options_.record_bytes_max, record_limit_),
                           .tun_mtu = tun_mtu_,
                           .queue_target = options_.queue_target,
-                          .thins_acks = options_.thins_acks},
+                          .thins_acks = options_.thins_acks,
+                          .unsent_most = options_.unsent_most},
           std::move(sealer), life_.state(), outbound_drops_, *io);
       end = outbound->run();
     }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -28,12 +29,13 @@ namespace lt::tunnel {
 enum class IoBackend : std::uint8_t { io_uring, epoll };
 
 struct LaneOptions {
-  int tun_fd{-1};           // stays open until the lane is gone
+  std::vector<int> tun_queues;  // at least one; all are read, the first is written. They stay open until the lane is gone
   bool tun_offload{false};
   IoBackend io{IoBackend::epoll};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::chrono::nanoseconds queue_target{0};  // as OutboundOptions
   bool thins_acks{false};                    // as OutboundOptions
+  std::size_t unsent_most{0};                // as OutboundOptions
   RatchetLimits ratchet{};
   crypto::AeadBackend aead{crypto::AeadBackend::automatic};
   LaneTimes times{};

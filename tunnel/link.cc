@@ -312,25 +312,27 @@ void Link::start_lane(Connection& connection) {
 
 Status Link::launch(Connection& connection, DoStartLane& wish) {
   const std::uint32_t mtu = wish.established.tun_mtu;
-  const std::size_t queue = wish.established.lane_index;
+  const std::size_t index = wish.established.lane_index;
   const bool is_first = !wish.established.is_join;
-  const bool is_express = wish.established.terms.express && queue + 1 == wish.established.terms.lane_count;
+  const bool is_express = wish.established.terms.express && index + 1 == wish.established.terms.lane_count;
   LT_CHECK(tune(connection.socket.get(), options_.stream));
   if (is_first && options_.on_agreed_mtu) LT_CHECK(options_.on_agreed_mtu(mtu));
 
   Admission admission(options_.admission);
   admission.set_mtu(mtu);
   admission.set_outer(OuterConnection{connection.peer.address(), options_.listen ? listen_port_ : connection.peer.port()});
-  RunningLane* const predecessor = last_on_queue(queue);
+  RunningLane* const predecessor = last_of_index(index);
   const std::size_t lanes_agreed = wish.established.terms.lane_count;
   const bool has_express = wish.established.terms.express;
+  const std::vector<int>& queues = options_.tun_queues.at(index);
   LT_TRY(auto lane, Lane::start(std::move(connection.socket), std::move(wish.established), std::move(admission),
-                                {.tun_fd = options_.tun_queues.at(queue),
+                                {.tun_queues = is_express ? std::vector{queues.front()} : queues,
                                  .tun_offload = options_.tun_offload,
                                  .io = options_.io,
                                  .record_bytes_max = options_.record_bytes_max,
                                  .queue_target = is_express ? std::chrono::milliseconds(0) : options_.queue_target,
                                  .thins_acks = options_.stream.congestion_control == "bbr",
+                                 .unsent_most = options_.stream.notsent_lowat.value,
                                  .ratchet = options_.ratchet,
                                  .aead = options_.aead,
                                  .times = options_.times.lane,
@@ -339,7 +341,7 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
   if (predecessor != nullptr) predecessor->lane->hand_over_to(*lane, wish.ends);
   const std::lock_guard lock(mutex_);
   lanes_.push_back({.id = wish.id,
-                    .queue = queue,
+                    .index = index,
                     .lane = std::move(lane),
                     .peer = connection.peer.text(),
                     .started = std::chrono::steady_clock::now(),
@@ -355,14 +357,14 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
 void Link::bound_draining_lanes() {
   if (lanes_.size() <= totals_.lanes_agreed + lanes_draining_max) return;
   const auto eldest = std::find_if(lanes_.begin(), lanes_.end(),
-                                   [this](const RunningLane& running) { return last_on_queue(running.queue) != &running; });
+                                   [this](const RunningLane& running) { return last_of_index(running.index) != &running; });
   if (eldest != lanes_.end()) eldest->lane->abort();
 }
 
-Link::RunningLane* Link::last_on_queue(std::size_t queue) {
+Link::RunningLane* Link::last_of_index(std::size_t index) {
   RunningLane* last = nullptr;
   for (RunningLane& running : lanes_) {
-    if (running.queue == queue) last = &running;
+    if (running.index == index) last = &running;
   }
   return last;
 }
@@ -409,7 +411,7 @@ void Link::bury_ended_lanes() {
   }
 }
 
-// Tells the steering which queues are read, where that has changed.
+// Tells the steering which lanes run, where that has changed.
 void Link::tell_lanes() {
   LanesUp up;
   const SessionTerms* const terms = machine_->terms();
@@ -417,12 +419,12 @@ void Link::tell_lanes() {
     const std::lock_guard lock(mutex_);
     if (terms != nullptr) up.bulk.resize(terms->lane_count - (terms->express ? 1U : 0U));
     for (RunningLane& running : lanes_) {
-      running.is_current = machine_->lane_at(running.queue) == running.id;
+      running.is_current = machine_->lane_at(running.index) == running.id;
       if (!running.is_current) continue;
       if (running.is_express) {
-        up.express = running.queue;
+        up.express = running.index;
       } else {
-        up.bulk.at(running.queue) = true;
+        up.bulk.at(running.index) = true;
       }
     }
   }
@@ -483,7 +485,7 @@ LinkSnapshot Link::snapshot() const {
     add_up(*running.lane, snapshot);
     if (!running.is_current || running.lane->has_ended()) continue;
     const LaneState& state = running.lane->state();
-    LaneSnapshot lane{.index = running.queue,
+    LaneSnapshot lane{.index = running.index,
                       .is_express = running.is_express,
                       .peer = running.peer,
                       .congestion_control = congestion_control_of(running.lane->socket_fd()),

@@ -31,10 +31,10 @@
 
 namespace lt::tunnel {
 
-/// Which lanes run, by the index of their TUN queue: what the steering of the device follows.
+/// Which lanes run, by their index: what the steering of the device follows.
 struct LanesUp {
-  std::vector<bool> bulk;             // one a queue
-  std::optional<std::size_t> express; // the queue of the express lane, when it runs
+  std::vector<bool> bulk;             // one a lane
+  std::optional<std::size_t> express; // the index of the express lane, when it runs
 
   friend bool operator==(const LanesUp&, const LanesUp&) = default;
 };
@@ -47,8 +47,9 @@ struct LinkOptions {
   crypto::PublicKey peer_key{};
   std::optional<crypto::Secret<32>> psk;
 
-  std::vector<int> tun_queues;  // lane i reads and writes queue i; they outlive the link
-  std::uint8_t lanes{1};        // wanted, the express lane among them; at most one a queue
+  // Of lane i; an express lane uses the first of its own only. At least one each; they outlive the link.
+  std::vector<std::vector<int>> tun_queues;
+  std::uint8_t lanes{1};        // wanted, the express lane among them; at most as many as have queues
   bool express{false};          // wanted: the last lane carries what is short and urgent
   bool tun_offload{false};
   IoBackend io{IoBackend::epoll};
@@ -142,7 +143,7 @@ class Link {
   };
   struct RunningLane {
     ConnectionId id;
-    std::size_t queue;
+    std::size_t index;
     std::unique_ptr<Lane> lane;
     std::string peer;
     Instant started;
@@ -169,7 +170,7 @@ class Link {
   void start_lane(Connection& connection);
   Status launch(Connection& connection, DoStartLane& wish);
   void bound_draining_lanes();
-  [[nodiscard]] RunningLane* last_on_queue(std::size_t queue);
+  [[nodiscard]] RunningLane* last_of_index(std::size_t index);
   [[nodiscard]] Connection* find_connection(ConnectionId id);
   void hear_lanes();
   void bury_ended_lanes();

@@ -1,13 +1,13 @@
 // The walk LAN -> WAN. Functions stand in the order a packet meets them.
 //
-//   O1 ingest   TUN -> a slot           up to a burst at once; stops while the lane is blocked (back-pressure)
+//   O1 ingest   TUN -> a slot           from its queues in turn, up to a burst at once; stops while the lane is blocked
 //   O2 admit    the slot -> a packet we may carry, or a drop, counted by reason
 //   O3 pack     small packets are copied together; a large one becomes a record where it lies
 //   O4 seal     the record is sealed in place; the ratchet steps here
 //   O5 send     all records of a round in one call
 //
 // One thread owns it, with its port, its key and its counters. A round that is being sent and a round that is being
-// filled are the two that exist: what does not fit waits in the TUN's queue, whose length is a knob.
+// filled are the two that exist: what does not fit waits in the TUN's queues, whose length is a knob (back-pressure).
 // Nothing is dropped after admission (W-1), nothing here logs, blocks elsewhere, allocates or throws (W-5).
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -23,6 +24,7 @@
 #include "tunnel/ack_thinner.h"
 #include "tunnel/admission.h"
 #include "tunnel/drop_reason.h"
+#include "tunnel/flow_turns.h"
 #include "tunnel/io_port.h"
 #include "tunnel/lane_state.h"
 #include "tunnel/limits.h"
@@ -37,13 +39,14 @@
 namespace lt::tunnel {
 
 struct OutboundOptions {
-  int tun_fd{-1};
+  std::vector<int> tun_queues;  // read in turn; at least one
   int socket_fd{-1};
   const Admission* admission{nullptr};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::uint32_t tun_mtu{0};         // agreed; PING and PONG are padded to it (unit: B)
   std::chrono::nanoseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
   bool thins_acks{false};                    // on a lossy line: see ack_thinner.h
+  std::size_t unsent_most{0};                // that waits in the socket (unit: B); 0: the socket is left as it is
 };
 
 template <IoPort Io>
@@ -55,10 +58,12 @@ class Outbound {
         state_(state),
         drops_(drops),
         io_(io),
-        slots_(slot_count),
+        slots_(slots_beside_waiting + options.tun_queues.size()),
+        turns_(options.tun_queues.size()),
         governor_(options.queue_target) {
-    for (std::size_t i = 0; i < slot_count; ++i) free_slots_.push_back(slot_count - 1 - i);
-    for (Round& round : rounds_) round.prepare(arena_bytes());
+    LT_ASSERT(!options_.tun_queues.empty());
+    for (std::size_t i = slots_.size(); i > 0; --i) free_slots_.push_back(i - 1);
+    for (Round& round : rounds_) round.prepare(arena_bytes(), slots_.size());
     ping_.resize(std::max<std::size_t>(options.tun_mtu, stamp_bytes));
   }
 
@@ -67,13 +72,16 @@ class Outbound {
 
  private:
   static constexpr std::size_t burst_small_max = 32;  // while packets are small
-  static constexpr std::size_t slot_count = 2 * burst_small_max + 2;
+  static constexpr std::size_t slots_beside_waiting = 2 * burst_small_max + 2;  // each queue may have a read that waits
   static constexpr std::size_t packet_at = 64;  // room for both headers, and the packet on a cache line
   static constexpr std::uint64_t send_tag = 1000;
+  static constexpr auto batch_time = std::chrono::milliseconds(2);
+  static constexpr auto rate_window = std::chrono::milliseconds(20);  // longer than a full socket holds the sender up
   static constexpr auto progress_look = std::chrono::milliseconds(100);  // while a lane that ends drains
 
   struct Slot {
     VnetHeader vnet;
+    FlowTurns::Turn turn;
     std::array<iovec, 2> vectors;
     RawMemory memory{packet_at + packet_bytes_max + tag_bytes};  // 4 MiB in all; those in use are few, and the same
     [[nodiscard]] Byte* packet() const { return memory.bytes().data() + packet_at; }
@@ -88,26 +96,30 @@ class Outbound {
     std::size_t segmented{0};        // of arena_reserve
     std::size_t wire_bytes{0};
 
-    void prepare(std::size_t arena_size) {
+    void prepare(std::size_t arena_size, std::size_t slot_count) {
       arena = RawMemory(arena_size);
-      records.reserve(4 * burst_small_max);
+      records.reserve(2 * slot_count);
       slots.reserve(slot_count);
     }
     [[nodiscard]] bool empty() const { return records.empty(); }
     [[nodiscard]] ByteSpan arena_left() { return arena.bytes().subspan(arena_used); }
   };
 
-  // A burst of small packets, software segments of one packet, and the control records of a round.
+  // A burst of small packets and those that were waited for, software segments of one packet, and the control records of
+  // a round.
   [[nodiscard]] std::size_t arena_bytes() const {
-    return burst_small_max * (pack_copy_bytes_max + item_header_bytes + record_overhead_bytes) +
+    return (burst_small_max + turns_.size()) * (pack_copy_bytes_max + item_header_bytes + record_overhead_bytes) +
            (pongs_per_round_max + 2) * (options_.tun_mtu + 64) + arena_reserve +  // PONGs, a PING, a GOODBYE
-           (burst_small_max + AckThinner::flows_max) * (AckThinner::ack_bytes_max + item_header_bytes + record_overhead_bytes);
+           (burst_small_max + turns_.size() + AckThinner::flows_max) * (AckThinner::ack_bytes_max + item_header_bytes + record_overhead_bytes);
   }
   static constexpr std::size_t pongs_per_round_max = 2;
+  static constexpr std::size_t batch_bytes_least = 16 << 10;
+  static constexpr std::size_t batch_bytes_most = 1 << 20;
   static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
 
   [[nodiscard]] bool may_read(Instant now);
   void post_reads();
+  void adapt_burst();
   void ingest(std::size_t slot_index, int result, Instant now);
   void carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now);
   void count(PacketMeta meta, ByteView packet);
@@ -122,13 +134,17 @@ class Outbound {
   void add_control(RecordType type, ByteView payload, Instant now);
   void add_due_control(Instant now);
   void start_send();
-  void finish_send(int result);
+  void finish_send(int result, Instant now);
+  void learn_batch(std::size_t sent_bytes, Instant now);
   void take_completions(std::span<const Completion> completions, Instant now);
   LaneEnd say_goodbye(Instant now);
   bool drain();
   [[nodiscard]] Instant drained_until(Instant now);
   void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
   void govern(Instant now);
+  void limit_socket();
+  // Reads that were left out of a batch are posted as soon as it has been carried out.
+  [[nodiscard]] Instant next_wake(bool has_posted) const { return has_posted && turns_.has_left_out() ? Instant{} : next_deadline(); }
   // Before its turn a lane hears nothing, and is not silent for that.
   [[nodiscard]] bool can_die() const { return state_.is_listening.load(std::memory_order_acquire); }
   // While a send is under way no PING is added, so a due one is no reason to wake up.
@@ -158,8 +174,15 @@ class Outbound {
   std::size_t burst_posted_{0};
   std::size_t burst_got_{0};
   std::size_t burst_largest_{0};
+  Instant window_since_{};
+  std::size_t window_bytes_{0};                // sent since then
+  std::size_t batch_bytes_{batch_bytes_most};  // that a batch may bring
+  std::size_t batch_bytes_best_{0};            // since the governor's last sample
+  std::size_t unsent_{0};                      // what the socket may hold now
   std::size_t reads_under_way_{0};
+  std::size_t reads_at_once_{0};  // of these, those that do not wait
   Instant reads_paused_until_{};
+  FlowTurns turns_;
 
   std::vector<Byte> ping_;
   RawMemory segments_{packet_bytes_max};
@@ -183,9 +206,10 @@ LaneEnd Outbound<Io>::run() {
     add_due_control(now);
     release_acks(now);
     if (!is_sending_ && !filling().empty()) start_send();
-    if (may_read(now)) post_reads();
+    const bool reads = may_read(now);
+    if (reads) post_reads();
 
-    const auto completions = io_.wait(next_deadline());
+    const auto completions = io_.wait(next_wake(reads));
     if (!completions) return LaneEnd::failed;
     now = io_.now();
     take_completions(*completions, now);
@@ -197,7 +221,7 @@ template <IoPort Io>
 void Outbound<Io>::take_completions(std::span<const Completion> completions, Instant now) {
   for (const Completion& completion : completions) {
     if (completion.tag == send_tag) {
-      finish_send(completion.result);
+      finish_send(completion.result, now);
     } else {
       ingest(static_cast<std::size_t>(completion.tag), completion.result, now);
     }
@@ -208,39 +232,48 @@ void Outbound<Io>::take_completions(std::span<const Completion> completions, Ins
 // Back-pressure stands here: while a round waits to be sent, nothing more is read.
 template <IoPort Io>
 bool Outbound<Io>::may_read(Instant now) {
-  return reads_under_way_ == 0 && filling().empty() && now >= reads_paused_until_ &&
+  return reads_at_once_ == 0 && filling().empty() && now >= reads_paused_until_ &&
          state_.has_sending_turn.load(std::memory_order_acquire);
 }
 
 // --- O1 ingest ---
 
-// The first read waits for a packet; the others of a burst take only what is there already.
+// As many as the last batch has brought, and twice as many once all of them came.
+template <IoPort Io>
+void Outbound<Io>::adapt_burst() {
+  const std::size_t burst_max = burst_largest_ <= pack_copy_bytes_max ? burst_small_max : batch_packets_max;
+  burst_ = burst_got_ >= burst_posted_ ? std::min(burst_ * 2, burst_max) : std::clamp<std::size_t>(burst_got_, 1, burst_max);
+  burst_posted_ = burst_got_ = burst_largest_ = 0;
+}
+
 template <IoPort Io>
 void Outbound<Io>::post_reads() {
-  const std::size_t burst_max = burst_largest_ <= pack_copy_bytes_max ? burst_small_max : batch_packets_max;
-  if (burst_got_ == burst_posted_) {
-    burst_ = std::min(burst_ * 2, burst_max);
-  } else {
-    burst_ = std::clamp<std::size_t>(burst_got_, 1, burst_max);
-  }
-  burst_posted_ = std::min(burst_, free_slots_.size());
-  burst_got_ = 0;
-  burst_largest_ = 0;
-  for (std::size_t i = 0; i < burst_posted_; ++i) {
+  turns_.begin_batch();
+  if (burst_posted_ > 0) adapt_burst();
+  std::size_t expected = 0;
+  while (burst_posted_ < burst_ && expected < batch_bytes_ && !free_slots_.empty()) {
+    const auto turn = turns_.next();
+    if (!turn) break;
     const std::size_t index = free_slots_.back();
     free_slots_.pop_back();
     Slot& slot = slots_[index];
+    slot.turn = *turn;
     slot.vectors = {iovec{&slot.vnet, sizeof slot.vnet}, iovec{slot.packet(), packet_bytes_max}};
-    io_.read(index, options_.tun_fd, slot.vectors, i == 0 ? ReadMode::waiting : ReadMode::now);
+    io_.read(index, options_.tun_queues[turn->queue], slot.vectors, turn->waits ? ReadMode::waiting : ReadMode::now);
     ++reads_under_way_;
+    if (!turn->waits) ++reads_at_once_;
+    ++burst_posted_;
+    expected += turn->charged;
   }
 }
 
 template <IoPort Io>
 void Outbound<Io>::ingest(std::size_t slot_index, int result, Instant now) {
-  --reads_under_way_;
   Slot& slot = slots_[slot_index];
+  --reads_under_way_;
+  if (!slot.turn.waits) --reads_at_once_;
   if (result <= static_cast<int>(vnet_header_bytes)) {
+    turns_.took_nothing(slot.turn);
     free_slot(slot_index);
     // The interface is down, or was taken away for a moment: wait for it rather than end.
     if (result != -EAGAIN && result != -EINTR && result != -ECANCELED) {
@@ -252,6 +285,7 @@ void Outbound<Io>::ingest(std::size_t slot_index, int result, Instant now) {
   ++burst_got_;
   const ByteSpan packet(slot.packet(), static_cast<std::size_t>(result) - vnet_header_bytes);
   burst_largest_ = std::max(burst_largest_, packet.size());
+  turns_.took(slot.turn, packet.size());
 
   const auto meta = describe(slot.vnet, packet);
   if (!meta) {
@@ -444,19 +478,34 @@ void Outbound<Io>::start_send() {
 }
 
 template <IoPort Io>
-void Outbound<Io>::finish_send(int result) {
+void Outbound<Io>::finish_send(int result, Instant now) {
   Round& round = sending();
   is_sending_ = false;
   if (result < 0 || static_cast<std::size_t>(result) != round.wire_bytes) {
     end_ = LaneEnd::closed;
     return;
   }
+  learn_batch(round.wire_bytes, now);
   for (const std::size_t slot : round.slots) free_slot(slot);
   round.slots.clear();
   round.records.clear();
   round.arena_used = 0;
   round.segmented = 0;
   round.wire_bytes = 0;
+}
+
+// What is read waits for the line in the order it was read in, whoever's it is: no more is read at once than the line has
+// lately taken in batch_time.
+template <IoPort Io>
+void Outbound<Io>::learn_batch(std::size_t sent_bytes, Instant now) {
+  window_bytes_ += sent_bytes;
+  const auto time = now - window_since_;
+  if (time < rate_window) return;
+  const double taken = static_cast<double>(window_bytes_) * (std::chrono::duration<double>(batch_time) / time);
+  batch_bytes_ = std::clamp(static_cast<std::size_t>(taken), batch_bytes_least, batch_bytes_most);
+  batch_bytes_best_ = std::max(batch_bytes_best_, batch_bytes_);
+  window_since_ = now;
+  window_bytes_ = 0;
 }
 
 // The queue in front of the line is kept short from here, since nobody else knows what is bulk and what the path bears.
@@ -469,6 +518,18 @@ void Outbound<Io>::govern(Instant now) {
     return;
   }
   if (const auto cap = governor_.take(*sample, now)) cap_pacing(options_.socket_fd, *cap);
+  limit_socket();
+}
+
+// What waits in the socket has left its turn behind: two batches keep the line busy until this thread runs again.
+template <IoPort Io>
+void Outbound<Io>::limit_socket() {
+  const std::size_t best = std::exchange(batch_bytes_best_, 0);
+  if (options_.unsent_most == 0 || best == 0) return;
+  const std::size_t wanted = std::min(2 * best, options_.unsent_most);
+  if (wanted > unsent_ / 4 * 3 && wanted <= unsent_) return;
+  unsent_ = wanted;
+  limit_unsent(options_.socket_fd, unsent_);
 }
 
 // --- the end ---
@@ -477,7 +538,9 @@ void Outbound<Io>::govern(Instant now) {
 template <IoPort Io>
 LaneEnd Outbound<Io>::say_goodbye(Instant now) {
   progress_at_ = now;
-  if (reads_under_way_ > 0) io_.cancel_reads(options_.tun_fd);
+  if (reads_under_way_ > 0) {
+    for (const int queue : options_.tun_queues) io_.cancel_reads(queue);
+  }
   if (!drain()) return LaneEnd::local_stop;
   acks_.release_all(now, [&](PacketMeta meta, ByteView ack) { carry_ack(meta, ack, now); });
   close_pack(now);

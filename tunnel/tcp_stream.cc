@@ -159,4 +159,9 @@ void cap_pacing(int fd, std::uint64_t rate) {
   static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate));
 }
 
+void limit_unsent(int fd, std::size_t bytes) {
+  const auto limit = static_cast<unsigned>(bytes);
+  static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof limit));  // as above
+}
+
 }  // namespace lt::tunnel

@@ -55,6 +55,9 @@ struct StreamOptions {
 /// Caps the rate at which it sends (unit: B/s; all ones: none). Needs no privilege. @thread any
 void cap_pacing(int fd, std::uint64_t rate);
 
+/// Sets TCP_NOTSENT_LOWAT anew (unit: B).
+void limit_unsent(int fd, std::size_t bytes);
+
 /// Sets what a lane needs on a connected socket.
 /// @error unsupported: the kernel lacks the congestion control; the sentence names those it has
 [[nodiscard]] Status tune(int fd, const StreamOptions& options);

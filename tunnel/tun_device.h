@@ -5,7 +5,7 @@
 // header is all zeros. The device lives as long as the object; so do its addresses and the routes
 // through it.
 //
-// It has one queue, or one for each lane (IFF_MULTI_QUEUE): a descriptor each, onto which the
+// It has one queue, or several for each lane (IFF_MULTI_QUEUE): a descriptor each, onto which the
 // kernel puts packets as steering.h tells it. What is written to any of them arrives the same way.
 // Offload is the device's, not a queue's. Source: performance.md 3.1, 3.3 (queue i <-> lane i);
 // security.md B-27, D-8.
@@ -17,11 +17,13 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "tunnel/flow_class.h"
 
 namespace lt::tunnel {
 
-/// Sixteen bulk lanes and the express lane. (The kernel's own limit is 256.)
-inline constexpr std::size_t tun_queues_max = 17;
+/// One for each slot of the steering, and one for the express lane: no plan has more (queue_plan.h). (The kernel's own limit
+/// is 256.)
+inline constexpr std::size_t tun_queues_max = flow_slots + 1;
 
 struct TunOptions {
   std::string name;       // 1..15 characters, no '/', ':', '%' or white space

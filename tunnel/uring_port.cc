@@ -30,7 +30,7 @@ namespace lt::tunnel {
 
 namespace {
 
-constexpr unsigned entries = 256;  // more than a round ever queues: 64 deliveries, 8 reads, a send, the wake-up
+constexpr unsigned entries = 256;  // more than a round ever queues: 64 deliveries, or 32 reads and a send; 64 cancels at the end; the wake-up
 constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
 constexpr std::uint64_t cancel_tag = wake_tag - 1;
 

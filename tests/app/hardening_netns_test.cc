@@ -356,10 +356,10 @@ TEST_CASE("a name is looked up anew at each reconnect, long after the sandbox ha
   CHECK(sites.ping(offsite_v4));
 }
 
-TEST_CASE("sixty-four descriptors and little memory are enough, and strangers who take them do not hurt the link",
+TEST_CASE("ninety-six descriptors and little memory are enough, and strangers who take them do not hurt the link",
           "[app][hardening][netns][D-1][D-2]") {
   Sites sites;
-  const Argv limits{"prlimit", "--nofile=64:64", "--as=1500000000", "--"};
+  const Argv limits{"prlimit", "--nofile=96:96", "--as=1500000000", "--"};
   sites.office = start_under(sites, lab::Host::office_gw, limits, sites.files.office.config_path, sites.folder.path() + "/office.log");
   sites.offsite = start_under(sites, lab::Host::offsite_gw, limits, sites.files.offsite.config_path, sites.folder.path() + "/offsite.log");
   sites.wait_until_up();

@@ -317,7 +317,7 @@ void Daemon::launch(Connection& connection) {
       std::move(*opener), lane.life.state(), lane.inbound_drops, *lane.inbound_port,
       [&lane] { lane.life.wake(LaneLife::Half::outbound); });
   lane.outbound = std::make_unique<Outbound<SimPort>>(
-      OutboundOptions{.tun_fd = SimPort::tun_fd,
+      OutboundOptions{.tun_queues = {SimPort::tun_fd},
                       .socket_fd = SimPort::socket_fd,
                       .admission = &lane.admission,
                       .record_bytes_max = std::min<std::size_t>(256 * 1024, established.record_limit),

@@ -268,7 +268,7 @@ struct RunningLane {
   std::unique_ptr<Lane> lane;
 
   void start(Fd socket, Established keys, const AdmissionOptions& admission, LaneOptions options) {
-    options.tun_fd = tun.fd();
+    options.tun_queues = {tun.fd()};
     options.tun_offload = true;
     if (options.record_bytes_max == 0) options.record_bytes_max = 256 * 1024;
     options.on_end = [this] { ended.set_value(); };
@@ -378,6 +378,19 @@ inline std::vector<Byte> item(PacketMeta meta, ByteView packet) {
                    packet.size());
   bytes.insert(bytes.end(), packet.begin(), packet.end());
   return bytes;
+}
+
+/// What the next data record of the lane holds.
+inline std::vector<std::pair<PacketMeta, std::vector<Byte>>> receive_items(PeerByHand& peer) {
+  auto payload = peer.receive(RecordType::data);
+  REQUIRE(payload);
+  std::vector<std::pair<PacketMeta, std::vector<Byte>>> items;
+  for (ItemCursor cursor(*payload); !cursor.at_end();) {
+    const auto found = cursor.next();
+    REQUIRE(found);
+    items.emplace_back(found->meta, std::vector<Byte>(found->packet.begin(), found->packet.end()));
+  }
+  return items;
 }
 
 inline std::vector<Byte> stamped(std::uint64_t stamp, std::size_t size = 1500) {

@@ -25,7 +25,7 @@ struct LaneOnTun {
   LaneOnTun(const FakeTun& tun, bool waits_for_turn, LaneOptions options,
             std::pair<Fd, Fd> sockets) {
     peer = std::make_unique<PeerByHand>(std::move(sockets.second));
-    options.tun_fd = tun.fd();
+    options.tun_queues = {tun.fd()};
     options.tun_offload = true;
     options.record_bytes_max = 256 * 1024;
     options.waits_for_turn = waits_for_turn;
@@ -410,7 +410,7 @@ struct LoadedSite {
            std::optional<GoodbyeReason> ends) {
     Lane* const predecessor = lanes.empty() ? nullptr : lanes.back().get();
     auto started = Lane::start(std::move(socket), std::move(keys), Admission(admission),
-                               {.tun_fd = tun.fd(),
+                               {.tun_queues = {tun.fd()},
                                 .tun_offload = true,
                                 .io = io,
                                 .record_bytes_max = 256 * 1024,

@@ -138,7 +138,7 @@ TEST_CASE("a TUN without offload gets finished packets only", "[tunnel][lane]") 
   FakeTun tun;
   auto lane = Lane::start(std::move(near), established(office_secret, offsite_secret),
                           Admission(office_admission()),
-                          {.tun_fd = tun.fd(),
+                          {.tun_queues = {tun.fd()},
                            .tun_offload = false,
                            .record_bytes_max = 256 * 1024,
                            .times = {.patience = milliseconds(20)}});
@@ -163,18 +163,6 @@ TEST_CASE("a TUN without offload gets finished packets only", "[tunnel][lane]") 
 // --- the sender, as its peer sees it ---
 
 // The items of the next DATA record.
-std::vector<std::pair<PacketMeta, std::vector<Byte>>> receive_items(PeerByHand& peer) {
-  auto payload = peer.receive(RecordType::data);
-  REQUIRE(payload);
-  std::vector<std::pair<PacketMeta, std::vector<Byte>>> items;
-  for (ItemCursor cursor(*payload); !cursor.at_end();) {
-    const auto found = cursor.next();
-    REQUIRE(found);
-    items.emplace_back(found->meta, std::vector<Byte>(found->packet.begin(), found->packet.end()));
-  }
-  return items;
-}
-
 TEST_CASE("a super-packet of small segments is cut into plain packets before it is sealed",
           "[tunnel][lane][P-36]") {
   const auto gso_size = GENERATE(values<std::uint16_t>({1, 100, 535, 536}));
@@ -927,7 +915,7 @@ TEST_CASE("a lane that cannot have its device ends at once and says why", "[tunn
   std::promise<void> ended;
   auto lane = Lane::start(
       std::move(sockets.first), established(1, 2), Admission(office_admission()),
-      {.tun_fd = -1, .record_bytes_max = 1 << 18, .on_end = [&] { ended.set_value(); }});
+      {.tun_queues = {-1}, .record_bytes_max = 1 << 18, .on_end = [&] { ended.set_value(); }});
   REQUIRE(lane);
   REQUIRE(ended.get_future().wait_for(patience) == std::future_status::ready);
   CHECK((*lane)->report().end == LaneEnd::failed);

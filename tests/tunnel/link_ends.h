@@ -25,7 +25,7 @@ class RunningLink {
 
   explicit RunningLink(LinkOptions options) {
     if (options.tun_queues.empty()) {
-      options.tun_queues = {tun.fd()};
+      options.tun_queues = {{tun.fd()}};
       options.tun_offload = true;
     }
     options.on_event = [this](const LinkEvent& event) {

@@ -13,9 +13,9 @@ using Kind = LinkEventKind;
 struct Queues {
   std::vector<FakeTun> tuns;
   explicit Queues(std::size_t count) : tuns(count) {}
-  [[nodiscard]] std::vector<int> fds() const {
-    std::vector<int> all;
-    for (const FakeTun& tun : tuns) all.push_back(tun.fd());
+  [[nodiscard]] std::vector<std::vector<int>> fds() const {
+    std::vector<std::vector<int>> all;
+    for (const FakeTun& tun : tuns) all.push_back({tun.fd()});
     return all;
   }
 };

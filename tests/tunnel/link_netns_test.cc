@@ -193,7 +193,7 @@ struct Gateway {
     if (!installed) FAIL(installed.error().text());
     routes.emplace(std::move(*installed));
     LinkOptions link_options = is_office ? connecting(port, "203.0.113.1") : listening("0.0.0.0");
-    link_options.tun_queues = {device->fd()};
+    link_options.tun_queues = {{device->fd()}};
     link_options.tun_offload = device->offload();
     link_options.io = options.io;
     link_options.ratchet = options.ratchet;

@@ -691,7 +691,7 @@ TEST_CASE("a link stops within two seconds in whatever state it is", "[tunnel][l
   SECTION("before it runs") {
     const FakeTun tun;
     LinkOptions options = listening();
-    options.tun_queues = {tun.fd()};
+    options.tun_queues = {{tun.fd()}};
     auto link = Link::create(std::move(options));
     REQUIRE(link);
     (*link)->stop();
@@ -706,7 +706,7 @@ TEST_CASE("a port that is taken is an error with its cure, and a name is no addr
   RunningLink server(listening());
   const FakeTun tun;
   LinkOptions options = listening();
-  options.tun_queues = {tun.fd()};
+  options.tun_queues = {{tun.fd()}};
   options.listen->port = server.link->listen_port();
   const auto second = Link::create(std::move(options));
   REQUIRE_FALSE(second);
@@ -714,7 +714,7 @@ TEST_CASE("a port that is taken is an error with its cure, and a name is no addr
   CHECK(
       has(second.error().what, "port " + std::to_string(server.link->listen_port()) + " is taken"));
   LinkOptions named = listening("localhost");
-  named.tun_queues = {tun.fd()};
+  named.tun_queues = {{tun.fd()}};
   const auto refused = Link::create(std::move(named));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Errc::invalid);
@@ -725,7 +725,7 @@ TEST_CASE("links join over IPv6, and an IPv4 peer of an IPv6 socket is shown as 
   LinkOptions options = listening("::");
   const FakeTun tun;
   LinkOptions for_probe = listening("::1");
-  for_probe.tun_queues = {tun.fd()};
+  for_probe.tun_queues = {{tun.fd()}};
   auto probe = Link::create(std::move(for_probe));
   if (!probe) {
     WARN("SKIPPED: this machine has no IPv6 loopback: " << probe.error().text());
