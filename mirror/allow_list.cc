@@ -111,9 +111,9 @@ bool is_receive_value(char option, std::string_view value) {
   // What would let a dataset be mounted over the machine's own folders, shared, or run something.
   if (is_in(property, {"mountpoint", "sharenfs", "sharesmb", "keylocation", "exec", "setuid", "devices", "overlay"})) {
     return value == "mountpoint=none" || value == "mountpoint=legacy" || value == "exec=off" ||
-           value == "setuid=off" || value == "devices=off" || value == "sharenfs=off" || value == "sharesmb=off";
+           value == "setuid=off" || value == "devices=off" || value == "overlay=off" || value == "sharenfs=off" || value == "sharesmb=off";
   }
-  return is_made_of(property, "_:.-", 100) && is_made_of(value.substr(equals + 1), "_:.,/+-", 200);
+  return is_made_of(property, "_:.-", 100) && is_made_of(value.substr(equals + 1), "_:.,/+-=@% ", 200);
 }
 
 bool is_send_value(char option, std::string_view value) {

@@ -79,6 +79,8 @@ TEST_CASE("everything that Syncoid 2.1.0 to 2.3 asks of a receiving side is allo
       {" zfs receive -sF 'tank/backup/a'", "rewind tank/backup/a ; zfs receive -s tank/backup/a"},
       {" zfs receive -u -o compression=lz4 -x mountpoint -s -F 'tank/backup/a'", "rewind tank/backup/a ; zfs receive -u -o compression=lz4 -x mountpoint -s tank/backup/a"},
       {" zfs receive -o recordsize=128K -F 'tank/loose/a'", "zfs receive -o recordsize=128K -F tank/loose/a"},
+      {" zfs receive  -s -F -o 'org:note=by me @ 10%' 'tank/backup/a' 2>&1", "rewind tank/backup/a ; zfs receive -s -o org:note=by me @ 10% tank/backup/a"},
+      {" zfs receive  -s -o 'exec=off' -o 'overlay=off' 'tank/backup/a' 2>&1", "zfs receive -s -o exec=off -o overlay=off tank/backup/a"},
       {" zfs receive -A 'tank/backup/a'", "zfs receive -A tank/backup/a"},
       {"sudo zfs receive -s 'tank/backup/a'", "zfs receive -s tank/backup/a"},
       {" zfs rollback -R 'tank/backup/a'@'syncoid_x_2026-01-01:00:00:00-GMT00:00'", "zfs rollback tank/backup/a@syncoid_x_2026-01-01:00:00:00-GMT00:00"},
