@@ -106,6 +106,8 @@ Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,
   Argv argv{program, "--no-privilege-elevation", "--quiet", "--compress=" + job.compress};
   if (!job.rollback) argv.push_back("--no-rollback");
   if (!job.sync_snapshot) argv.push_back("--no-sync-snap");
+  // A token names its dataset where the agent's rules cannot see it: a send by token is refused, and would be for ever.
+  if (job.source.is_peer) argv.push_back("--no-resume");
   if (!job.identifier.empty()) argv.push_back("--identifier=" + job.identifier);
   if (!job.send_options.empty()) argv.push_back("--sendoptions=" + job.send_options);
   const auto place = [](bool is_peer, const std::string& dataset) {

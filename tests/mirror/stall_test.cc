@@ -282,6 +282,15 @@ TEST_CASE("what Syncoid says becomes one sentence with its cure", "[mirror][sync
   CHECK(failure_of("\n", 1, "a", "b").trouble == Trouble::busy);  // Syncoid 2.2 and later, quiet
 }
 
+TEST_CASE("a pull is begun without resume, which its agent would refuse", "[mirror][syncoid]") {
+  configs::MirrorJob job;
+  job.source = {true, "vault/a"};
+  job.target = {false, "tank/a"};
+  CHECK(syncoid_argv("syncoid", job, "vault/a", "tank/a") ==
+        Argv{"syncoid", "--no-privilege-elevation", "--quiet", "--compress=none", "--no-rollback", "--no-resume",
+             "root@peer:vault/a", "tank/a"});
+}
+
 TEST_CASE("Syncoid is told what the job says, and nothing that destroys", "[mirror][syncoid]") {
   configs::MirrorJob job;
   job.source = {false, "tank/a"};
