@@ -121,8 +121,9 @@ Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,
 Failure failure_of(std::string_view words, int exit_code, const std::string& source,
                    const std::string& target) {
   Trouble trouble = exit_code == 127 ? Trouble::no_program : Trouble::other;
-  // Since 2.2 a quiet Syncoid keeps its warnings to itself; the one that ends it is a busy target.
-  if (exit_code == 1 && trim(words).empty()) trouble = Trouble::busy;
+  // Since 2.3 a quiet Syncoid keeps its warnings to itself; the one that ends it is a busy target: 1 where it
+  // looks first, 2 right before the stream.
+  if ((exit_code == 1 || exit_code == 2) && trim(words).empty()) trouble = Trouble::busy;
   const auto found = std::find_if(signs.begin(), signs.end(), [&](const Sign& sign) {
     return words.find(sign.words) != std::string_view::npos;
   });
