@@ -67,8 +67,12 @@ struct Arguments {
 
 Arguments parse(const Words& words, std::string_view flags, std::string_view valued) {
   Arguments arguments;
-  std::size_t i = 0;
-  for (; i < words.size() && words[i].size() > 1 && words[i][0] == '-'; ++i) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    // As getopt of glibc: options may stand behind operands, where Syncoid 2.2 puts them.
+    if (words[i].size() < 2 || words[i][0] != '-') {
+      arguments.rest.push_back(words[i]);
+      continue;
+    }
     for (std::size_t at = 1; at < words[i].size(); ++at) {
       const char letter = words[i][at];
       if (flags.find(letter) != flags.npos) {
@@ -87,7 +91,6 @@ Arguments parse(const Words& words, std::string_view flags, std::string_view val
       }
     }
   }
-  arguments.rest.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
   return arguments;
 }
 
