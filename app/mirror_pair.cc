@@ -128,7 +128,7 @@ Argv MirrorPair::mirror_command(const Argv& words) const {
 }
 
 Argv MirrorPair::syncoid_command() const {
-  return at_office({"syncoid", "--quiet", "--compress=none", "--no-privilege-elevation", "tank/data", "root@peer:backup/office/data"});
+  return at_office({options_.syncoid, "--quiet", "--compress=none", "--no-privilege-elevation", "tank/data", "root@peer:backup/office/data"});
 }
 
 Result<std::uint64_t> MirrorPair::bytes_sent() const {

@@ -14,6 +14,7 @@ namespace lt::app {
 struct MirrorPairOptions {
   std::string folder;   // configs, logs, pools; the caller's to remove
   std::string program;  // linktune
+  std::string syncoid{"syncoid"};  // a name on PATH, or a whole path
   std::uint64_t disk_bytes{1ULL << 30};  // of each pool, sparse
   std::chrono::milliseconds patience{std::chrono::seconds(20)};
 };

@@ -28,8 +28,8 @@ constexpr std::uint64_t rate_max = 1'000'000'000'000;  // bit/s: beyond any line
 constexpr std::uint64_t rate_min = 8'000;              // bit/s: below it a pause is meant
 constexpr std::string_view peer_prefix = "peer:";
 constexpr Bytes budget_max{std::uint64_t{1} << 50};
-constexpr std::array<std::string_view, 9> compressions{
-    "none", "gzip", "pigz-fast", "pigz-slow", "zstd-fast", "zstd-slow", "lz4", "xz", "lzo"};
+constexpr std::array<std::string_view, 11> compressions{
+    "none", "gzip", "pigz-fast", "pigz-slow", "zstd-fast", "zstd-slow", "zstdmt-fast", "zstdmt-slow", "lz4", "xz", "lzo"};
 
 using Keys = std::vector<std::string>;
 
@@ -476,7 +476,7 @@ class MirrorReader {
         return {};
       return fail(Errc::invalid,
                   quoted(word) + " is none of Syncoid's; write none, gzip, pigz-fast, pigz-slow, "
-                                 "zstd-fast, zstd-slow, lz4, xz or lzo");
+                                 "zstd-fast, zstd-slow, lz4, xz, lzo or, since Syncoid 2.3, zstdmt-fast or zstdmt-slow");
     });
     text(table, "identifier", [&](const std::string& word) -> Status {
       job.identifier = word;

@@ -109,7 +109,7 @@ struct MirrorJob {
 /// A tree of datasets that the other site may write into.
 struct MirrorReceive {
   std::string dataset;      // itself and everything below it
-  bool append_only{true};   // no destroy, no rollback beyond the last common snapshot
+  bool append_only{true};   // no destroy, no rollback beyond the newest snapshot
 
   friend bool operator==(const MirrorReceive&, const MirrorReceive&) = default;
 };

@@ -111,9 +111,9 @@ bool is_receive_value(char option, std::string_view value) {
   // What would let a dataset be mounted over the machine's own folders, shared, or run something.
   if (is_in(property, {"mountpoint", "sharenfs", "sharesmb", "keylocation", "exec", "setuid", "devices", "overlay"})) {
     return value == "mountpoint=none" || value == "mountpoint=legacy" || value == "exec=off" ||
-           value == "setuid=off" || value == "devices=off" || value == "sharenfs=off" || value == "sharesmb=off";
+           value == "setuid=off" || value == "devices=off" || value == "overlay=off" || value == "sharenfs=off" || value == "sharesmb=off";
   }
-  return is_made_of(property, "_:.-", 100) && is_made_of(value.substr(equals + 1), "_:.,/+-", 200);
+  return is_made_of(property, "_:.-", 100) && is_made_of(value.substr(equals + 1), "_:.,/+-=@% ", 200);
 }
 
 bool is_send_value(char option, std::string_view value) {
@@ -139,12 +139,13 @@ class Judge {
  public:
   Judge(const AllowRules& rules, const CommandFinder& find_command) : rules_(rules), find_command_(find_command) {}
 
-  Result<AllowedStep> step(const Pipeline& pipeline) const {
+  Result<std::vector<AllowedStep>> steps(const Pipeline& pipeline) const {
     LT_TRY(auto allowed, without_sudo(pipeline));
     if (allowed.size() == 1) {
       LT_TRY(auto answer, own_answer(allowed.front()));
-      if (answer) return std::move(*answer);
+      if (answer) return std::vector<AllowedStep>{std::move(*answer)};
     }
+    std::vector<AllowedStep> steps;
     bool has_zfs = false;
     for (std::size_t i = 0; i < allowed.size(); ++i) {
       PipelineStage& stage = allowed[i];
@@ -154,10 +155,14 @@ class Judge {
       }
       if (has_zfs) return refuse("two ZFS commands in one pipeline", stage.argv.front());
       has_zfs = true;
+      const Argv asked = stage.argv;
       LT_CHECK(zfs_or_zpool(stage.argv, i == 0, i + 1 == allowed.size()));
+      const auto target = receive_target(asked);
+      if (target && stage.argv != asked) steps.emplace_back(Rewind{*target});
     }
     if (!has_zfs) return refuse("a pipeline without a ZFS command", allowed.front().argv.front());
-    return AllowedStep(std::move(allowed));
+    steps.emplace_back(std::move(allowed));
+    return steps;
   }
 
  private:
@@ -341,8 +346,8 @@ Result<std::vector<AllowedStep>> allow(const CommandText& command, const AllowRu
   const Judge judge(rules, find_command);
   std::vector<AllowedStep> steps;
   for (const Pipeline& pipeline : command) {
-    LT_TRY(auto step, judge.step(pipeline));
-    steps.push_back(std::move(step));
+    LT_TRY(const auto some, judge.steps(pipeline));
+    steps.insert(steps.end(), some.begin(), some.end());
   }
   return steps;
 }

@@ -5,10 +5,10 @@
 // What is allowed may be narrower than what was asked: in an append-only tree
 //
 //     zfs rollback -R|-r FS@SNAP   becomes   zfs rollback FS@SNAP
-//     zfs receive ... -F ... FS    becomes   zfs receive ... FS
+//     zfs receive ... -F ... FS    becomes   a rewind of FS, then zfs receive ... FS
 //
 // so that ZFS itself refuses where newer snapshots, or a whole dataset, would have to be destroyed.
-// Pure, but for command_finder. @source syncoid 2.1.0; zfs-receive(8), zfs-rollback(8) of OpenZFS 2.2
+// Pure, but for command_finder. @source syncoid 2.1.0, 2.3.0; zfs-receive(8), zfs-rollback(8) of OpenZFS 2.2
 #pragma once
 
 #include <functional>
@@ -40,7 +40,15 @@ struct ReceiveList {
   friend bool operator==(const ReceiveList&, const ReceiveList&) = default;
 };
 
-using AllowedStep = std::variant<Pipeline, Answer, ReceiveList>;
+/// What remains of a `receive -F` in an append-only tree: `dataset` goes back to its newest snapshot, and loses
+/// what no snapshot holds. Syncoid rolls back by itself up to 2.1, and leaves it to -F since.
+struct Rewind {
+  std::string dataset;
+
+  friend bool operator==(const Rewind&, const Rewind&) = default;
+};
+
+using AllowedStep = std::variant<Pipeline, Answer, ReceiveList, Rewind>;
 
 /// Tells where a program is, as `command -v` does; nothing: it is not installed.
 using CommandFinder = std::function<std::optional<std::string>(const std::string&)>;

@@ -7,8 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <tuple>
 
 #include "base/text.h"
+#include "mirror/rewind.h"
 
 namespace lt::mirror {
 
@@ -19,6 +21,7 @@ constexpr std::size_t request_bytes_max = command_text_bytes_max;
 constexpr std::size_t noted_chars_max = 400;  // of a peer's command
 constexpr Seconds kill_patience{3};
 constexpr std::size_t turns_max = 64;  // of one pump: others want their turn, too
+constexpr std::size_t answer_bytes_max = 1024;  // holds the longest name of a snapshot, 255 bytes
 
 void copy_front(const ReceiveWindow& window, std::span<Byte> to) {
   std::size_t done = 0;
@@ -33,10 +36,10 @@ void copy_front(const ReceiveWindow& window, std::span<Byte> to) {
 
 Status Session::pump() {
   for (std::size_t turn = 0; turn < turns_max; ++turn) {
-    const auto before = std::pair(pipe_.in.consumed(), pipe_.out.end());
+    const auto before = std::tuple(pipe_.in.consumed(), pipe_.out.end(), step_);
     LT_CHECK(take_parts());
     collect();
-    if (before == std::pair(pipe_.in.consumed(), pipe_.out.end())) break;
+    if (before == std::tuple(pipe_.in.consumed(), pipe_.out.end(), step_)) break;
   }
   return {};
 }
@@ -113,6 +116,7 @@ bool Session::feed() {
     input_left_.reset();
     return true;
   }
+  if (!is_last_step()) return false;
   const ByteView bytes = pipe_.in.front(*input_left_);
   if (bytes.empty()) return false;
   std::size_t taken = bytes.size();  // with nobody to read it, input is passed over
@@ -130,12 +134,13 @@ bool Session::feed() {
   return true;
 }
 
-// Begins steps until one has children, or none is left.
+// Begins steps until one has children, or none is left. Who was given up begins no more.
 void Session::next_step() {
-  while (!running_ && step_ < steps_.size()) {
+  while (!running_ && !kill_at_ && step_ < steps_.size()) {
     const AllowedStep& step = steps_[step_];
+    const auto* const rewind = std::get_if<Rewind>(&step);
     const auto* const pipeline = std::get_if<Pipeline>(&step);
-    if (pipeline == nullptr) {
+    if (pipeline == nullptr && rewind == nullptr) {
       const auto* const answer = std::get_if<Answer>(&step);
       const std::string said = answer != nullptr ? answer->output : receive_list(services_->rules);
       if (!has_room(said.size())) return;
@@ -144,7 +149,8 @@ void Session::next_step() {
       ++step_;
       continue;
     }
-    auto running = Running::start(*pipeline);
+    const Pipeline stages = rewind != nullptr ? snapshot_question(rewind->dataset) : *pipeline;
+    auto running = Running::start(stages);
     if (!running) {
       if (!has_room(1024)) return;
       put_part(PartKind::errors, "linktune mirror agent: " + printable(running.error().text(), 900) + "\n");
@@ -154,10 +160,10 @@ void Session::next_step() {
     }
     running_ = std::move(*running);
     zfs_pid_ = -1;
-    for (std::size_t i = 0; i < pipeline->size(); ++i) {
-      if ((*pipeline)[i].argv.front() == "zfs") zfs_pid_ = running_->pid_of(i);
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+      if (stages[i].argv.front() == "zfs") zfs_pid_ = running_->pid_of(i);
     }
-    if (input_has_ended_) running_->input().reset();
+    if (input_has_ended_ || !is_last_step()) running_->input().reset();
   }
 }
 
@@ -165,18 +171,49 @@ void Session::collect() {
   if (!has_begun_ || is_finished_) return;
   if (running_) {
     const bool has_ended = running_->has_ended();
-    collect_from(running_->output(), PartKind::output, has_ended);
+    if (std::holds_alternative<Rewind>(steps_[step_])) {
+      read_answer(has_ended);
+    } else {
+      collect_from(running_->output(), PartKind::output, has_ended);
+    }
     collect_from(running_->errors(), PartKind::errors, has_ended);
     if (!has_ended || running_->output().is_open() || running_->errors().is_open()) return;
-    exit_status_ = running_->exit_status();
-    running_.reset();
-    ++step_;
+    end_step();
   }
   next_step();
   if (running_ || step_ < steps_.size() || !has_room(1)) return;
   put_part(PartKind::exit_status, std::string(1, static_cast<char>(exit_status_)));
   is_finished_ = true;
   note(AgentEvent::Kind::ended, "exit status " + std::to_string(exit_status_));
+}
+
+void Session::end_step() {
+  exit_status_ = running_->exit_status();
+  running_.reset();
+  if (const auto* const rewind = std::get_if<Rewind>(&steps_[step_])) {
+    if (auto rollback = way_back(rewind->dataset, answer_)) {
+      steps_[step_] = std::move(*rollback);
+      return;
+    }
+  }
+  ++step_;
+}
+
+// @param has_ended  the child is gone: what is not in the pipe now never comes
+void Session::read_answer(bool has_ended) {
+  std::array<char, read_bytes_max> bytes;
+  Fd& output = running_->output();
+  while (output.is_open()) {
+    const ssize_t count = ::read(output.get(), bytes.data(), bytes.size());
+    if (count > 0) {
+      answer_.append(bytes.data(), static_cast<std::size_t>(count));
+      answer_.erase(0, answer_.size() - std::min(answer_.size(), answer_bytes_max));
+      continue;
+    }
+    if (count < 0 && errno == EINTR) continue;
+    if (count == 0 || errno != EAGAIN || has_ended) output.reset();
+    return;
+  }
 }
 
 // @param has_ended  the children are gone: what is not in the pipe now never comes

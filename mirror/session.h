@@ -3,6 +3,7 @@
 //
 //     waiting for the request -> running step after step -> the exit status is in the pipe
 //
+// Input is the last step's: what goes before it must not eat its stream.
 // A refusal runs nothing: its sentence goes to the asker's standard error, its status is `refused_status`.
 #pragma once
 
@@ -68,7 +69,10 @@ class Session {
   [[nodiscard]] Result<std::vector<AllowedStep>> steps_of(PartKind kind, const std::string& text) const;
   [[nodiscard]] bool feed();
   void next_step();
+  [[nodiscard]] bool is_last_step() const { return step_ + 1 >= steps_.size(); }
   void collect();
+  void end_step();
+  void read_answer(bool has_ended);
   void collect_from(Fd& fd, PartKind kind, bool is_last);
   void put_part(PartKind kind, std::string_view bytes);
   [[nodiscard]] bool has_room(std::size_t bytes) const { return pipe_.out.room() >= part_header_bytes + bytes; }
@@ -85,6 +89,7 @@ class Session {
 
   std::vector<AllowedStep> steps_;
   std::size_t step_{0};
+  std::string answer_;  // the end of what a rewind's question has printed
   std::optional<Running> running_;
   int zfs_pid_{-1};
   int exit_status_{0};

@@ -106,6 +106,8 @@ Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,
   Argv argv{program, "--no-privilege-elevation", "--quiet", "--compress=" + job.compress};
   if (!job.rollback) argv.push_back("--no-rollback");
   if (!job.sync_snapshot) argv.push_back("--no-sync-snap");
+  // A token names its dataset where the agent's rules cannot see it: a send by token is refused, and would be for ever.
+  if (job.source.is_peer) argv.push_back("--no-resume");
   if (!job.identifier.empty()) argv.push_back("--identifier=" + job.identifier);
   if (!job.send_options.empty()) argv.push_back("--sendoptions=" + job.send_options);
   const auto place = [](bool is_peer, const std::string& dataset) {
@@ -119,8 +121,9 @@ Argv syncoid_argv(const std::string& program, const configs::MirrorJob& job,
 Failure failure_of(std::string_view words, int exit_code, const std::string& source,
                    const std::string& target) {
   Trouble trouble = exit_code == 127 ? Trouble::no_program : Trouble::other;
-  // Since 2.2 a quiet Syncoid keeps its warnings to itself; the one that ends it is a busy target.
-  if (exit_code == 1 && trim(words).empty()) trouble = Trouble::busy;
+  // Since 2.3 a quiet Syncoid keeps its warnings to itself; the one that ends it is a busy target: 1 where it
+  // looks first, 2 right before the stream.
+  if ((exit_code == 1 || exit_code == 2) && trim(words).empty()) trouble = Trouble::busy;
   const auto found = std::find_if(signs.begin(), signs.end(), [&](const Sign& sign) {
     return words.find(sign.words) != std::string_view::npos;
   });

@@ -97,6 +97,14 @@ TEST_CASE("a good mirror config is read whole", "[configs][mirror]") {
   CHECK(config->find_job("none") == nullptr);
 }
 
+TEST_CASE("every compressor of Syncoid 2.1 to 2.3 may be named", "[configs][mirror]") {
+  for (const std::string name : {"none", "gzip", "pigz-fast", "pigz-slow", "zstd-fast", "zstd-slow", "zstdmt-fast", "zstdmt-slow", "lz4", "xz", "lzo"}) {
+    const auto config = parse_mirror_config(with_line(15, "compress = \"" + name + "\""), "f");
+    if (!config) FAIL(config.error().text());
+    CHECK(config->jobs[0].compress == name);
+  }
+}
+
 TEST_CASE("what is wrong in a mirror config is named with its line and its cure",
           "[configs][mirror]") {
   struct Bad {

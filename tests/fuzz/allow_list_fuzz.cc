@@ -53,8 +53,17 @@ void run(ByteView input) {
   if (!command) return;
   const auto steps = allow(*command, rules(), [](const std::string&) { return std::optional<std::string>("/usr/bin/x"); });
   if (!steps) return expect(steps.error().code == Errc::rejected, "what is not allowed is rejected");
-  expect(steps->size() == command->size(), "all of it, or nothing");
-  for (const AllowedStep& step : *steps) {
+  const auto is_rewind = [](const AllowedStep& step) { return std::holds_alternative<Rewind>(step); };
+  const auto rewinds = std::count_if(steps->begin(), steps->end(), is_rewind);
+  expect(steps->size() == command->size() + static_cast<std::size_t>(rewinds), "all of it, or nothing");
+  for (std::size_t i = 0; i < steps->size(); ++i) {
+    const AllowedStep& step = (*steps)[i];
+    if (is_rewind(step)) {
+      const std::string& dataset = std::get<Rewind>(step).dataset;
+      expect(is_below(dataset, "tank/backup") && dataset.find('@') == dataset.npos, "only a dataset that may be written into goes back");
+      const auto* const next = i + 1 < steps->size() ? std::get_if<Pipeline>(&(*steps)[i + 1]) : nullptr;
+      expect(next != nullptr && receive_target(next->back().argv) == dataset, "it goes back for what it receives, and for nothing else");
+    }
     const auto* const pipeline = std::get_if<Pipeline>(&step);
     if (pipeline == nullptr) continue;
     for (const PipelineStage& stage : *pipeline) judge(stage.argv);

@@ -14,6 +14,8 @@
 #include <random>
 #include <thread>
 
+#include "app/scratch_folder.h"
+#include "base/text.h"
 #include "mirror/remote.h"
 #include "tests/require.h"
 
@@ -168,6 +170,34 @@ bool comes_true(Condition condition) {
   }
   return true;
 }
+
+// A `zfs` first on PATH that writes down what it is told, and lists what the file `list` holds.
+class NotingZfs {
+ public:
+  NotingZfs() : path_(std::getenv("PATH")) {
+    const std::string own = folder.path();
+    require(write_file(own + "/zfs",
+                       "#!/bin/sh\necho \"$*\" >>" + own + "/said\n"
+                       "case \"$1\" in\n"
+                       "  list) test -e " + own + "/hangs && exec sleep 600; cat " + own + "/list;;\n"
+                       "  rollback) test -e " + own + "/busy && { echo \"cannot rollback to '$2': dataset is busy\" >&2; exit 1; };;\n"
+                       "  receive) cat >" + own + "/received;;\n"
+                       "esac\n",
+                       0755));
+    ::setenv("PATH", (own + ":" + path_).c_str(), 1);
+  }
+  ~NotingZfs() { ::setenv("PATH", path_.c_str(), 1); }
+
+  void put(const std::string& name, const std::string& text) const { require(write_file(folder.path() + "/" + name, text, 0600)); }
+  [[nodiscard]] std::string text_of(const std::string& name) const { return read_file(folder.path() + "/" + name, 16 << 20).value_or(std::string()); }
+
+  app::ScratchFolder folder{require(app::ScratchFolder::create("agent"))};
+
+ private:
+  std::string path_;
+};
+
+const std::string rewind_question = "list -H -d 1 -t snapshot -o name -s createtxg tank/backup/a\n";
 
 }  // namespace
 
@@ -329,6 +359,64 @@ TEST_CASE("a client that dies in the middle of what the agent says leaves no chi
   }
   CHECK(agent.count(AgentEvent::Kind::started) == clients);
   CHECK(comes_true([&] { return agent.count(AgentEvent::Kind::lost, "what it ran is ended") == clients; }));
+}
+
+TEST_CASE("a forced receive into an append-only tree goes back to the newest snapshot first, and gets its whole stream", "[mirror][agent]") {
+  const NotingZfs zfs;
+  zfs.put("list", "tank/backup/a@one\ntank/backup/a@two\n");
+  Serving agent({.receive = {{.dataset = "tank/backup"}}, .read = {}});
+  std::mt19937_64 random(9);
+  std::string stream(3 * window, '\0');  // more than the pipe holds while ZFS goes back
+  for (char& c : stream) c = static_cast<char>(random());
+  const auto answer = require(ask_remote(agent.client(), RemoteRequest::command("zfs receive -s -F 'tank/backup/a' 2>&1"), stream, 1000, {}));
+  CHECK(answer.exit_status == 0);
+  CHECK(answer.out.empty());
+  CHECK(answer.errors.empty());
+  CHECK(zfs.text_of("said") == rewind_question + "rollback tank/backup/a@two\nreceive -s tank/backup/a\n");
+  CHECK((zfs.text_of("received") == stream));
+}
+
+TEST_CASE("a forced receive is begun where there is no way back, and what kept ZFS from going is told", "[mirror][agent]") {
+  const NotingZfs zfs;
+  Serving agent({.receive = {{.dataset = "tank/backup"}}, .read = {}});
+  const auto receive = [&] { return require(ask_remote(agent.client(), RemoteRequest::command("zfs receive -F 'tank/backup/a'"), "stream", 1000, {})); };
+  SECTION("no such dataset yet") {
+    const auto answer = receive();
+    CHECK(answer.exit_status == 0);
+    CHECK(answer.errors.empty());
+    CHECK(zfs.text_of("said") == rewind_question + "receive tank/backup/a\n");
+  }
+  SECTION("the dataset is busy") {
+    zfs.put("list", "tank/backup/a@one\n");
+    zfs.put("busy", "");
+    const auto answer = receive();
+    CHECK(answer.exit_status == 0);
+    CHECK(answer.errors == "cannot rollback to 'tank/backup/a@one': dataset is busy\n");
+    CHECK(zfs.text_of("said") == rewind_question + "rollback tank/backup/a@one\nreceive tank/backup/a\n");
+  }
+  CHECK(zfs.text_of("received") == "stream");
+}
+
+TEST_CASE("where snapshots may be destroyed a forced receive is ZFS's own", "[mirror][agent]") {
+  const NotingZfs zfs;
+  Serving agent({.receive = {{.dataset = "tank/loose", .append_only = false}}, .read = {}});
+  CHECK(require(ask_remote(agent.client(), RemoteRequest::command("zfs receive -F 'tank/loose/a'"), "stream", 1000, {})).exit_status == 0);
+  CHECK(zfs.text_of("said") == "receive -F tank/loose/a\n");
+}
+
+TEST_CASE("a client that goes while ZFS is asked for the way back leaves no receive behind", "[mirror][agent]") {
+  const NotingZfs zfs;
+  zfs.put("list", "tank/backup/a@one\n");
+  zfs.put("hangs", "");
+  Serving agent({.receive = {{.dataset = "tank/backup"}}, .read = {}});
+  std::stop_source stop;
+  std::jthread asking([&] { CHECK_FALSE(ask_remote(agent.client(), RemoteRequest::command("zfs receive -F 'tank/backup/a'"), "stream", 1000, stop.get_token())); });
+  REQUIRE(comes_true([&] { return zfs.text_of("said") == rewind_question; }));
+  stop.request_stop();
+  asking.join();
+  REQUIRE(comes_true([&] { return agent.count(AgentEvent::Kind::lost) == 1; }));
+  for (int i = 0; i < 20; ++i) CHECK(require(ask_remote(agent.client(), RemoteRequest::command("echo -n"), "", 1000, {})).exit_status == 0);
+  CHECK(zfs.text_of("said") == rewind_question);
 }
 
 TEST_CASE("where no agent answers, the sentence names the cure", "[mirror][agent]") {

@@ -28,6 +28,8 @@ std::string line_of(const std::vector<AllowedStep>& steps) {
       line += "answer " + std::to_string(answer->exit_status) + " " + answer->output;
     } else if (std::holds_alternative<ReceiveList>(step)) {
       line += "receives";
+    } else if (const auto* const rewind = std::get_if<Rewind>(&step)) {
+      line += "rewind " + rewind->dataset;
     } else {
       for (const PipelineStage& stage : std::get<Pipeline>(step)) {
         if (&stage != &std::get<Pipeline>(step).front()) line += " | ";
@@ -67,28 +69,34 @@ TEST_CASE("everything that Syncoid 2.1.0 to 2.3 asks of a receiving side is allo
       {" zfs get -Hpd 1 -t bookmark all 'tank/backup/a' 2>&1", "zfs get -Hpd 1 -t bookmark all tank/backup/a"},
       {" zfs get -s local -H all 'tank/backup/a'", "zfs get -s local -H all tank/backup/a"},
       {" mbuffer  -q -s 128k -m 16M |  zfs receive  -s -F -o 'compression=lz4' -o 'org:note=a.b' 'tank/backup/a' 2>&1",
-       "mbuffer -q -s 128k -m 16M | zfs receive -s -o compression=lz4 -o org:note=a.b tank/backup/a"},
+       "rewind tank/backup/a ; mbuffer -q -s 128k -m 16M | zfs receive -s -o compression=lz4 -o org:note=a.b tank/backup/a"},
       {" zfs list -o name,origin -t filesystem,volume -Hr 'tank/backup'", "zfs list -o name,origin -t filesystem,volume -Hr tank/backup"},
       {" mbuffer  -q -s 128k -m 16M 2>/dev/null | lzop -dfc |  zfs receive  -s -F 'tank/backup/a' 2>&1",
-       "mbuffer -q -s 128k -m 16M | lzop -dfc | zfs receive -s tank/backup/a"},
+       "rewind tank/backup/a ; mbuffer -q -s 128k -m 16M | lzop -dfc | zfs receive -s tank/backup/a"},
       {" mbuffer -r 10M -q -s 128k -m 16M | zstdmt -dc |  zfs receive  -s -F 'tank/backup/a' 2>&1",
-       "mbuffer -r 10M -q -s 128k -m 16M | zstdmt -dc | zfs receive -s tank/backup/a"},
-      {" zfs receive -F 'tank/backup/a b'", "zfs receive tank/backup/a b"},
-      {" zfs receive -sF 'tank/backup/a'", "zfs receive -s tank/backup/a"},
-      {" zfs receive -u -o compression=lz4 -x mountpoint -s -F 'tank/backup/a'", "zfs receive -u -o compression=lz4 -x mountpoint -s tank/backup/a"},
+       "rewind tank/backup/a ; mbuffer -r 10M -q -s 128k -m 16M | zstdmt -dc | zfs receive -s tank/backup/a"},
+      {" zfs receive -F 'tank/backup/a b'", "rewind tank/backup/a b ; zfs receive tank/backup/a b"},
+      {" zfs receive -sF 'tank/backup/a'", "rewind tank/backup/a ; zfs receive -s tank/backup/a"},
+      {" zfs receive -u -o compression=lz4 -x mountpoint -s -F 'tank/backup/a'", "rewind tank/backup/a ; zfs receive -u -o compression=lz4 -x mountpoint -s tank/backup/a"},
       {" zfs receive -o recordsize=128K -F 'tank/loose/a'", "zfs receive -o recordsize=128K -F tank/loose/a"},
+      {" zfs receive  -s -F -o 'org:note=by me @ 10%' 'tank/backup/a' 2>&1", "rewind tank/backup/a ; zfs receive -s -o org:note=by me @ 10% tank/backup/a"},
+      {" zfs receive  -s -o 'exec=off' -o 'overlay=off' 'tank/backup/a' 2>&1", "zfs receive -s -o exec=off -o overlay=off tank/backup/a"},
       {" zfs receive -A 'tank/backup/a'", "zfs receive -A tank/backup/a"},
       {"sudo zfs receive -s 'tank/backup/a'", "zfs receive -s tank/backup/a"},
       {" zfs rollback -R 'tank/backup/a'@'syncoid_x_2026-01-01:00:00:00-GMT00:00'", "zfs rollback tank/backup/a@syncoid_x_2026-01-01:00:00:00-GMT00:00"},
       {" zfs rollback -R 'tank/loose/a'@'s'", "zfs rollback -R tank/loose/a@s"},
       {" zfs destroy 'tank/loose/a'@s; zfs destroy 'tank/loose/a'@t", "zfs destroy tank/loose/a@s ; zfs destroy tank/loose/a@t"},
       {" zfs destroy 'tank/loose/a'@s,t,u", "zfs destroy tank/loose/a@s,t,u"},
+      {" zfs destroy -r 'tank/loose/a'; ", "zfs destroy -r tank/loose/a"},
+      {" zfs destroy 'tank/loose/a@s'; ", "zfs destroy tank/loose/a@s"},
       {" zfs hold syncoid_h_office 'tank/backup/a'@'s'", "zfs hold syncoid_h_office tank/backup/a@s"},
       {" zfs release syncoid_h_office 'tank/backup/a'@'s'", "zfs release syncoid_h_office tank/backup/a@s"},
       {" zfs send -w -nvP 'tank/shared/a@s'", "zfs send -w -nvP tank/shared/a@s"},
       {" zfs send -L -I 'tank/shared/a'@'s' 'tank/shared/a'@'t' | lz4  | mbuffer  -q -s 128k -m 16M 2>/dev/null",
        "zfs send -L -I tank/shared/a@s tank/shared/a@t | lz4 | mbuffer -q -s 128k -m 16M"},
       {" zfs send -i @s tank/backup/a@t", "zfs send -i @s tank/backup/a@t"},
+      {" zfs send  -i 'tank/shared/a'#'s' 'tank/shared/a'@'t' | zstdmt -3 | mbuffer -R 10M -q -s 128k -m 16M",
+       "zfs send -i tank/shared/a#s tank/shared/a@t | zstdmt -3 | mbuffer -R 10M -q -s 128k -m 16M"},
   }));
   INFO(asked.text);
   const auto steps = judged(asked.text);
@@ -158,6 +166,14 @@ TEST_CASE("what no rule allows is refused, and nothing of its text runs", "[mirr
       "pigz -dc x | zfs receive tank/backup/a", "lz4 -dc a b | zfs receive tank/backup/a", "cat | zfs receive tank/backup/a", "sh | zfs receive tank/backup/a", "zstd -dc", "lzop -dfc | lz4 -dc",
       "zfs receive tank/backup/a | sh", "zfs receive tank/backup/a | mbuffer", "zfs list tank/backup | mbuffer", "echo -n | zfs receive tank/backup/a", "exit | zfs receive tank/backup/a",
       "zfs get name tank/backup | zfs receive tank/backup/a",
+      // Syncoid's way beside ssh, which would be one beside the link
+      "command -v socat", "command -v busybox", " busybox nc -l 10.0.0.1:9 -w 60 | mbuffer -q -s 128k -m 16M | zfs receive -s -F 'tank/backup/a' 2>&1",
+      " mbuffer  -W 60 -I 10.0.0.1:9 -q -s 128k -m 16M |  zfs receive  -s -F 'tank/backup/a' 2>&1",
+      " zfs send  'tank/shared/a'@'s' | mbuffer -q -s 128k -m 16M | socat - TCP:10.0.0.1:9,retry=60,interval=1",
+      // what a pull would change at its source, and properties that go along and reach other folders
+      " zfs snapshot 'tank/shared/a'@syncoid_x", " zfs bookmark 'tank/shared/a'@s 'tank/shared/a'#s", " zfs hold syncoid_x 'tank/shared/a'@'s'",
+      " zfs receive  -s -F -o 'mountpoint=/home' 'tank/backup/a' 2>&1", " zfs receive  -s -F -o 'sharenfs=rw=@10.0.0.0/8' 'tank/backup/a' 2>&1",
+      " zfs destroy -r 'tank/backup/a'; ", " zfs destroy 'tank/backup/a'@s,t", "zfs destroy -r 'tank/loose'; ",
       // a good command does not carry a bad one
       "echo -n; id", "exit; sh", "zfs get -H name tank/backup; rm -rf /", "ps -Ao args=; sh", "zfs list tank/backup && id", "zfs list tank/backup || id", "zfs list tank/backup & id",
       "zfs list tank/backup > /etc/passwd", "zfs list tank/backup >> /etc/passwd", "zfs list tank/backup 2> /tmp/x", "zfs list $(id)", "zfs list `id`", "zfs list tank/backup\nid",

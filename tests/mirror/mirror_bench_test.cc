@@ -100,10 +100,10 @@ struct Bench {
     return 8e3 * static_cast<double>(*parse_u64(words[0])) / static_cast<double>(*parse_u64(words[1]));
   }
   double by_shim() {
-    return run(sites.at_office({"env", "PATH=" + sites.shim_folder + ":" + path, "syncoid", "--compress=none", "--no-sync-snap", "--quiet", "tank/a", "root@peer:tank/backup/a"}), stream_bytes);
+    return run(sites.at_office({"env", "PATH=" + sites.shim_folder + ":" + path, syncoid_program(), "--compress=none", "--no-sync-snap", "--quiet", "tank/a", "root@peer:tank/backup/a"}), stream_bytes);
   }
   double by_ssh() {
-    return run(sites.at_office({"env", "PATH=" + path, "syncoid", "--compress=none", "--no-sync-snap", "--quiet", "--sshport=" + ssh_port, "--sshkey=" + key,
+    return run(sites.at_office({"env", "PATH=" + path, syncoid_program(), "--compress=none", "--no-sync-snap", "--quiet", "--sshport=" + ssh_port, "--sshkey=" + key,
                                 "--sshoption=StrictHostKeyChecking=no", "--sshoption=UserKnownHostsFile=/dev/null", "tank/a", "root@10.77.0.2:tank/backup/a"}), stream_bytes_ssh);
   }
   // One TCP connection from gateway to gateway, bbr, without any link: what the line gives once it runs, or

@@ -22,8 +22,8 @@ constexpr std::uint64_t file_bytes = 16'000'000;
     WARN("not checked: " << *why);               \
     return;                                      \
   }                                              \
-  if (!find_program("syncoid")) {                \
-    WARN("not checked: syncoid is not installed (apt-get install sanoid)"); \
+  if (const auto why = why_no_syncoid()) {       \
+    WARN("not checked: " << *why);               \
     return;                                      \
   }
 
@@ -94,7 +94,7 @@ TEST_CASE("Syncoid mirrors a dataset and its changes without ssh, a shell or a l
 
   // With a compressor, a buffer and every program that Syncoid asks for.
   write_file_at_office(sites, "/home", 1'000'000, 4);
-  const auto compressed = require(run_process(sites.at_office({"syncoid", "--compress=gzip", "tank/home", "root@peer:tank/backup/home"}), {.deadline = 60s}));
+  const auto compressed = require(run_process(sites.at_office({syncoid_program(), "--compress=gzip", "tank/home", "root@peer:tank/backup/home"}), {.deadline = 60s}));
   INFO(compressed.err);
   CHECK(compressed.exit_code == 0);
   CHECK(offsite_hash(sites) == office_hash(sites));

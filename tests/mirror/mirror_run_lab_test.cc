@@ -22,18 +22,18 @@ namespace {
     WARN("not checked: " << *why);               \
     return;                                      \
   }                                              \
-  if (!find_program("syncoid")) {                \
-    WARN("not checked: syncoid is not installed (apt-get install sanoid)"); \
+  if (const auto why = why_no_syncoid()) {       \
+    WARN("not checked: " << *why);               \
     return;                                      \
   }
 
 /// The office with a job: `linktune mirror run` in its gateway, beside its ZFS.
 struct Office {
-  explicit Office(MirrorSites& stage, const std::string& job_lines, const std::string& lines = "") : sites(stage) {
+  explicit Office(MirrorSites& stage, const std::string& job_lines, const std::string& syncoid = syncoid_program()) : sites(stage) {
     state = require(sites.folder.add("state"));
     jobs = sites.folder.path() + "/jobs.toml";
     require(write_file(jobs,
-                       "[mirror]\nwindow = \"4MiB\"\nstate_folder = \"" + state + "\"\n" + lines + "\n[[mirror.job]]\nname = \"home\"\n"
+                       "[mirror]\nwindow = \"4MiB\"\nstate_folder = \"" + state + "\"\nsyncoid = \"" + syncoid + "\"\n\n[[mirror.job]]\nname = \"home\"\n"
                        "source = \"tank/home\"\ntarget = \"peer:tank/backup/home\"\n" + job_lines,
                        0600));
   }
@@ -161,7 +161,7 @@ TEST_CASE("a new limit holds in a running transfer within a second, and is never
   require(sites.zfs.offsite.zfs({"snapshot", "tank/backup/there@one"}));
   sites.meter->set_rate(BitsPerSecond{10'000'000});
   const std::uint64_t before = sites.meter->read().received.value;
-  Child pull = require(Child::start({.argv = sites.at_office({"syncoid", "--compress=none", "--no-privilege-elevation", "--no-sync-snap", "--quiet",
+  Child pull = require(Child::start({.argv = sites.at_office({syncoid_program(), "--compress=none", "--no-privilege-elevation", "--no-sync-snap", "--quiet",
                                                               "root@peer:tank/backup/there", "tank/there"}),
                                      .output_path = sites.folder.path() + "/pull.log"}));
   REQUIRE(comes_true([&] { return sites.meter->read().received.value > before + 1'000'000; }, 60s));
@@ -187,7 +187,7 @@ TEST_CASE("a stall is named with its stage within 10 s while a real transfer sta
   require(sites.zfs.office.zfs({"create", "tank/home"}));
   write_at_office(sites, 80'000'000, 3);  // more than all buffers on the way together
   sites.meter->set_rate(BitsPerSecond{16'000'000});
-  Child child = require(Child::start({.argv = sites.at_office({"setsid", "syncoid", "--compress=none", "--quiet",
+  Child child = require(Child::start({.argv = sites.at_office({"setsid", syncoid_program(), "--compress=none", "--quiet",
                                                                "--no-privilege-elevation", "tank/home",
                                                                "root@peer:tank/backup/home"}),
                                       .output_path = sites.folder.path() + "/stall.log"}));
@@ -240,8 +240,8 @@ TEST_CASE("a run names the disk or the link at which a real transfer stands stil
   write_at_office(sites, 90'000'000, 3);  // more than flows in all scenes
   // Buffers of a megabyte: what lies in them flows on before a transfer stands still.
   const std::string syncoid = sites.folder.path() + "/syncoid";
-  require(write_file(syncoid, "#!/bin/sh\nexec syncoid --mbuffer-size=1M \"$@\"\n", 0755));
-  Office office(sites, "yields = false\nlimits = [\"otherwise 60Mbit/s\"]\n", "syncoid = \"" + syncoid + "\"\n");
+  require(write_file(syncoid, "#!/bin/sh\nexec " + syncoid_program() + " --mbuffer-size=1M \"$@\"\n", 0755));
+  Office office(sites, "yields = false\nlimits = [\"otherwise 60Mbit/s\"]\n", syncoid);
   Child run = require(Child::start({.argv = office.command("run"), .output_path = sites.folder.path() + "/run.log"}));
   const auto received = [&]() -> std::uint64_t {
     const auto meter = Meter::open(office.meter_path());

@@ -9,6 +9,7 @@
 #include "lab/netns.h"
 #include "mirror/meter.h"
 #include "tests/app/link_sites.h"
+#include "tests/mirror/syncoid_program.h"
 #include "tests/mirror/zfs_stage.h"
 
 namespace lt::mirror::testing {
@@ -77,7 +78,7 @@ class MirrorSites {
   }
   /// Unmodified Syncoid, pushing `source` to the off-site's `target`.
   [[nodiscard]] Argv syncoid(const std::string& source, const std::string& target, const Argv& more = {}) const {
-    Argv argv{"syncoid", "--compress=none", "--no-privilege-elevation"};
+    Argv argv{syncoid_program(), "--compress=none", "--no-privilege-elevation"};
     argv.insert(argv.end(), more.begin(), more.end());
     argv.insert(argv.end(), {source, "root@peer:" + target});
     return at_office(argv);

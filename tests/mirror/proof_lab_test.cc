@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "tests/mirror/syncoid_program.h"
 #include "tests/mirror/zfs_stage.h"
 #include "tests/require.h"
 
@@ -26,14 +27,13 @@ const std::string program = std::string(LINKTUNE_BINARY_DIR) + "/app/linktune";
 // What a machine lacks for these tests, or nothing.
 std::optional<std::string> why_not() {
   if (auto why = ZfsStage::why_not()) return why;
-  if (!find_program("syncoid")) return "syncoid is not installed: apt-get install sanoid";
-  return std::nullopt;
+  return why_no_syncoid();
 }
 
 struct Mirrored {
   ScratchFolder folder{require(ScratchFolder::create("proof"))};
   lab::Sandbox sandbox{require(lab::Sandbox::build({.name = "proof", .profile = "lan", .seed = seed}))};
-  MirrorPair pair{require(MirrorPair::start(sandbox, {.folder = folder.path(), .program = program}))};
+  MirrorPair pair{require(MirrorPair::start(sandbox, {.folder = folder.path(), .program = program, .syncoid = syncoid_program()}))};
 
   [[nodiscard]] std::string data() const { return folder.path() + "/zfs-office/tank/data"; }
   [[nodiscard]] std::string here(const std::string& path) { return pair.office().seen_from_here(path); }

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "mirror/run.h"
 #include "tests/mirror/scripted_zfs.h"
+#include "tests/mirror/syncoid_program.h"
 #include "tests/mirror/zfs_stage.h"
 #include "tests/require.h"
 
@@ -45,7 +46,7 @@ struct RunStage {
   void mend() const { REQUIRE(::unlink((folder.path() + "/cut").c_str()) == 0); }
 
   [[nodiscard]] configs::MirrorConfig config(const std::string& jobs) const {
-    const std::string text = "[mirror]\nstate_folder = \"" + folder.path() + "/state\"\n" + jobs;
+    const std::string text = "[mirror]\nstate_folder = \"" + folder.path() + "/state\"\nsyncoid = \"" + syncoid_program() + "\"\n" + jobs;
     return require(configs::parse_mirror_config(text, "test.toml"));
   }
   [[nodiscard]] RunOptions options() const {

@@ -67,8 +67,12 @@ struct Arguments {
 
 Arguments parse(const Words& words, std::string_view flags, std::string_view valued) {
   Arguments arguments;
-  std::size_t i = 0;
-  for (; i < words.size() && words[i].size() > 1 && words[i][0] == '-'; ++i) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    // As getopt of glibc: options may stand behind operands, where Syncoid 2.2 puts them.
+    if (words[i].size() < 2 || words[i][0] != '-') {
+      arguments.rest.push_back(words[i]);
+      continue;
+    }
     for (std::size_t at = 1; at < words[i].size(); ++at) {
       const char letter = words[i][at];
       if (flags.find(letter) != flags.npos) {
@@ -87,7 +91,6 @@ Arguments parse(const Words& words, std::string_view flags, std::string_view val
       }
     }
   }
-  arguments.rest.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
   return arguments;
 }
 
@@ -306,7 +309,7 @@ class Datasets {
     if (property == "snapshot_count") return {number(dataset["snapshots"].size())};
     if (property == "mountpoint") {
       if (dataset["properties"].contains(property)) return {dataset["properties"][property].get<std::string>(), "local"};
-      return {store_.mount_of(own).string(), "local"};
+      return {store_.mount_of(own).string(), "default"};
     }
     if (property == "receive_resume_token") return {token(dataset).value_or("-")};
     if (property == "volsize" && dataset["type"] != "volume") return {"-"};
@@ -644,13 +647,15 @@ class Zfs {
     places.rest.erase(places.rest.begin());
     faults_.strike(places.rest.empty() ? "*" : places.rest[0], 0);
     const std::string asked = a.rest[0] == "all" ? "type,creation,used,available,referenced,mounted,mountpoint,readonly,guid,createtxg,written,receive_resume_token" : a.rest[0];
-    const auto properties = split(asked, ',');
-    check_properties(properties);
+    const auto listed = split(asked, ',');
+    check_properties(listed);
     const std::string fields_text = a.value('o', "name,property,value,source");
     std::string text = a.has('H') ? "" : "NAME  PROPERTY  VALUE  SOURCE\n";
     for (const std::string& name : chosen(places, "filesystem,volume,snapshot,bookmark")) {
-      for (const std::string_view property : properties) {
-        const Value value = datasets_.get(name, std::string(property));
+      Words properties(listed.begin(), listed.end());
+      if (a.rest[0] == "all") add_set(name, properties);
+      for (const std::string& property : properties) {
+        const Value value = datasets_.get(name, property);
         if (a.has('s') && (value.source == "-" ? "none" : value.source.substr(0, value.source.find(' '))) != a.value('s')) continue;
         bool is_first = true;
         for (const std::string_view field : split(fields_text, ',')) {
@@ -658,13 +663,23 @@ class Zfs {
           is_first = false;
           if (field == "name") text += name;
           if (field == "property") text += property;
-          if (field == "value") text += shown(value, std::string(property), a.has('p'));
+          if (field == "value") text += shown(value, property, a.has('p'));
           if (field == "source") text += value.source;
         }
         text += "\n";
       }
     }
     say(text);
+  }
+
+  // What somebody has set belongs to `all`, too.
+  void add_set(const std::string& name, Words& properties) const {
+    const Named which = named(name);
+    if (which.mark != 0) return;
+    const Json dataset = store_.load(which.dataset);
+    for (const auto& [property, value] : dataset["properties"].items()) {
+      if (std::find(properties.begin(), properties.end(), property) == properties.end()) properties.push_back(property);
+    }
   }
 
   void set(const Words& words) {

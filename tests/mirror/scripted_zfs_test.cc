@@ -8,6 +8,7 @@
 #include "app/scratch_folder.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "tests/mirror/syncoid_program.h"
 #include "tests/mirror/zfs_stage.h"
 #include "tests/require.h"
 
@@ -153,8 +154,8 @@ TEST_CASE("faults strike where they are told to and no longer than that", "[mirr
 }
 
 TEST_CASE("Syncoid replicates between two scripted sites, and resumes", "[mirror][scripted]") {
-  if (!find_program("syncoid")) {
-    WARN("not checked: syncoid is not installed (apt-get install sanoid)");
+  if (const auto why = why_no_syncoid()) {
+    WARN("not checked: " << *why);
     return;
   }
   // Both pools at one site: Syncoid without ssh. The way over the link is tested with the agent.
@@ -162,7 +163,7 @@ TEST_CASE("Syncoid replicates between two scripted sites, and resumes", "[mirror
   require(sites.office.create_pool("vault"));
   sites.write("a", 3'000'000, 8);
   require(sites.office.add_fault({.command = "receive", .act = Fault::Act::die, .after_bytes = 1'000'000, .times = 1}));
-  const Argv syncoid = sites.office.exec({"syncoid", "--quiet", "--no-privilege-elevation", "tank/home", "vault/home"});
+  const Argv syncoid = sites.office.exec({syncoid_program(), "--quiet", "--no-privilege-elevation", "tank/home", "vault/home"});
   CHECK(require(run_process(syncoid)).exit_code == 2);
   CHECK(TwoSites::get(sites.office, "receive_resume_token", "vault/home") != "-");
   // Syncoid names its snapshots by the second: another identifier, and two runs of one second do not meet.

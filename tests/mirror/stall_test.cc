@@ -271,7 +271,7 @@ TEST_CASE("what Syncoid says becomes one sentence with its cure", "[mirror][sync
           false},
       Row{"cannot open 'tank/a': dataset does not exist", Trouble::no_source, false},
       Row{"cannot receive: invalid stream (checksum mismatch)", Trouble::damaged, true},
-      Row{"something new", Trouble::other, true}, Row{"", Trouble::other, true});
+      Row{"something new", Trouble::other, true});
   const Failure failure = failure_of(row.words, 2, "tank/a", "peer:b");
   INFO(row.words << " -> " << failure.what);
   CHECK(failure.trouble == row.trouble);
@@ -279,7 +279,21 @@ TEST_CASE("what Syncoid says becomes one sentence with its cure", "[mirror][sync
   CHECK(failure.is_gone_by() == (row.trouble == Trouble::restarted));
   CHECK(failure.what.size() > 20);
   CHECK(failure_of("", 127, "a", "b").trouble == Trouble::no_program);
-  CHECK(failure_of("\n", 1, "a", "b").trouble == Trouble::busy);  // Syncoid 2.2 and later, quiet
+}
+
+TEST_CASE("a quiet Syncoid that ends without a word has met a busy target", "[mirror][syncoid]") {
+  for (const int exit_code : {1, 2}) CHECK(failure_of("\n", exit_code, "a", "b").trouble == Trouble::busy);
+  CHECK(failure_of("", 3, "a", "b").trouble == Trouble::other);
+  CHECK(failure_of("something new", 2, "a", "b").trouble == Trouble::other);
+}
+
+TEST_CASE("a pull is begun without resume, which its agent would refuse", "[mirror][syncoid]") {
+  configs::MirrorJob job;
+  job.source = {true, "vault/a"};
+  job.target = {false, "tank/a"};
+  CHECK(syncoid_argv("syncoid", job, "vault/a", "tank/a") ==
+        Argv{"syncoid", "--no-privilege-elevation", "--quiet", "--compress=none", "--no-rollback", "--no-resume",
+             "root@peer:vault/a", "tank/a"});
 }
 
 TEST_CASE("Syncoid is told what the job says, and nothing that destroys", "[mirror][syncoid]") {
