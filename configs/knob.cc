@@ -71,8 +71,10 @@ constexpr auto native_rows = std::to_array<NativeRow>({
       .min = 1,
       .max = 64,
       .scale = Scale::log,
-      .why = "queues that the bulk lanes share, read in turn, so many bytes each: flows in different ones do not wait for each other, a page "
-             "not for a backup; 1 is first come, first served",
+      .sweep = {"1", "64"},
+      .why = "queues that the bulk lanes share; each lane reads its own in turn, so many bytes each: "
+             "flows in different ones do not wait for each other, a page not for a backup; 1 is "
+             "first come, first served",
       .source = "RFC 8290; docs/adr/0031-flow-queues.md"},
      &NativeKnobs::flow_queues},
     {{.name = "native.congestion_control",

@@ -207,7 +207,7 @@ void live_through(World& world, Dice& dice) {
   world.run_until_true(seconds(80), [&] { return world.schedule().now() >= world.faults_end(); });
   if (world.failure()) return;
   world.heal();
-  if (!world.check_alive(seconds(20) + 20 * world.options().round_trip)) return;
+  if (!world.check_alive(seconds(20) + 30 * world.options().round_trip)) return;
   world.check_end();
 }
 

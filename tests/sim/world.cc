@@ -121,6 +121,7 @@ World::World(const WorldOptions& options)
   static_cast<void>(site(0));
   seed_randomness(options.seed);
   forget_seals();
+  has_fault_ = options.loss > 0;  // a segment that is lost twice holds a lane up until it is taken for dead
   flows_.emplace_back();  // ids begin at 1
   for (std::size_t side : {0U, 1U}) {
     devices_[side] = std::make_unique<Device>(*this, side, 16);
