@@ -83,7 +83,7 @@ class Outbound {
     VnetHeader vnet;
     FlowTurns::Turn turn;
     std::array<iovec, 2> vectors;
-    RawMemory memory{packet_at + packet_bytes_max + tag_bytes};  // 4 MiB in all; those in use are few, and the same
+    RawMemory memory{packet_at + packet_bytes_max + tag_bytes};  // 8 MiB in all; those in use are few, and the same
     [[nodiscard]] Byte* packet() const { return memory.bytes().data() + packet_at; }
   };
 
@@ -118,7 +118,7 @@ class Outbound {
   static constexpr std::size_t arena_reserve = 4 * packet_bytes_max;
 
   [[nodiscard]] bool may_read(Instant now);
-  void post_reads();
+  [[nodiscard]] bool post_reads();
   void adapt_burst();
   void ingest(std::size_t slot_index, int result, Instant now);
   void carry(std::size_t slot_index, PacketMeta meta, ByteSpan packet, Instant now);
@@ -206,10 +206,9 @@ LaneEnd Outbound<Io>::run() {
     add_due_control(now);
     release_acks(now);
     if (!is_sending_ && !filling().empty()) start_send();
-    const bool reads = may_read(now);
-    if (reads) post_reads();
+    const bool has_posted = may_read(now) && post_reads();
 
-    const auto completions = io_.wait(next_wake(reads));
+    const auto completions = io_.wait(next_wake(has_posted));
     if (!completions) return LaneEnd::failed;
     now = io_.now();
     take_completions(*completions, now);
@@ -246,8 +245,9 @@ void Outbound<Io>::adapt_burst() {
   burst_posted_ = burst_got_ = burst_largest_ = 0;
 }
 
+// @return whether there was one to post, and a slot for it
 template <IoPort Io>
-void Outbound<Io>::post_reads() {
+bool Outbound<Io>::post_reads() {
   turns_.begin_batch();
   if (burst_posted_ > 0) adapt_burst();
   std::size_t expected = 0;
@@ -265,6 +265,7 @@ void Outbound<Io>::post_reads() {
     ++burst_posted_;
     expected += turn->charged;
   }
+  return burst_posted_ > 0;
 }
 
 template <IoPort Io>

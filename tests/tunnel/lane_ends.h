@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <catch2/catch.hpp>
 #include <atomic>
@@ -397,6 +398,13 @@ inline std::vector<Byte> stamped(std::uint64_t stamp, std::size_t size = 1500) {
   std::vector<Byte> payload(size);
   store_be64(payload.data(), stamp);
   return payload;
+}
+
+/// What this process has spent of the processors so far.
+inline std::chrono::nanoseconds processor_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 /// Puts packets into the TUN until the lane takes no more: its peer reads nothing.

@@ -84,6 +84,25 @@ TEST_CASE("what comes on an idle queue does not wait for another queue's backlog
   CHECK(backlog <= taken + 10);  // what had left its queue already, and a batch
 }
 
+TEST_CASE("a lane that is blocked waits, however many of its queues hold packets", "[tunnel][lane][flow-turns]") {
+  const IoBackend io = GENERATE(from_range(backends()));
+  INFO(testing::name_of(io));
+  LaneOfQueues one(64, io);
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t queue = 0; queue < one.tuns.size(); ++queue) {
+      for (const std::size_t bytes : {1000U, 60'000U}) {
+        const auto packet = packet_of(queue, 0, bytes);
+        static_cast<void>(one.tuns[queue].put(packet.vnet, packet.bytes));
+      }
+    }
+  }
+  static_cast<void>(fill(one.tuns[0]));
+  const auto before = processor_time();
+  const Instant start = now();
+  CHECK_FALSE(one.tuns[1].take(start + std::chrono::milliseconds(600)));  // nothing comes from the peer
+  CHECK(processor_time() - before < (now() - start) / 8);
+}
+
 TEST_CASE("a lane that ends leaves what it has not read in each of its queues, and takes back every read", "[tunnel][lane][flow-turns]") {
   const IoBackend io = GENERATE(from_range(backends()));
   INFO(testing::name_of(io));

@@ -1,7 +1,6 @@
 #include "tunnel/lane.h"
 
 #include <netinet/in.h>
-#include <time.h>
 
 #include <deque>
 #include <set>
@@ -751,11 +750,6 @@ TEST_CASE("a lane that is blocked waits, and does not spin", "[tunnel][lane]") {
     INFO(testing::name_of(io));
     LaneAndPeer one({.io = io, .times = {.ping = milliseconds(10), .dead = milliseconds(900)}});
     fill(one);
-    const auto processor_time = [] {
-      timespec time{};
-      ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-      return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-    };
     const auto before = processor_time();
     const Instant start = now();
     CHECK(one.wait_for_end().end == LaneEnd::dead);
