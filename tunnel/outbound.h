@@ -62,7 +62,7 @@ class Outbound {
         turns_(options.tun_queues.size()),
         governor_(options.queue_target) {
     LT_ASSERT(!options_.tun_queues.empty());
-    for (std::size_t i = slots_.size(); i > 0; --i) free_slots_.push_back(i - 1);
+    for (std::size_t i = slots_.size(); i > turns_.size(); --i) free_slots_.push_back(i - 1);
     for (Round& round : rounds_) round.prepare(arena_bytes(), slots_.size());
     ping_.resize(std::max<std::size_t>(options.tun_mtu, stamp_bytes));
   }
@@ -82,6 +82,7 @@ class Outbound {
   struct Slot {
     VnetHeader vnet;
     FlowTurns::Turn turn;
+    bool is_free{true};
     std::array<iovec, 2> vectors;
     RawMemory memory{packet_at + packet_bytes_max + tag_bytes};  // 8 MiB in all; those in use are few, and the same
     [[nodiscard]] Byte* packet() const { return memory.bytes().data() + packet_at; }
@@ -140,7 +141,8 @@ class Outbound {
   LaneEnd say_goodbye(Instant now);
   bool drain();
   [[nodiscard]] Instant drained_until(Instant now);
-  void free_slot(std::size_t slot_index) { free_slots_.push_back(slot_index); }
+  [[nodiscard]] std::size_t take_slot(const FlowTurns::Turn& turn);
+  void free_slot(std::size_t slot_index);
   void govern(Instant now);
   void limit_socket();
   // Reads that were left out of a batch are posted as soon as it has been carried out.
@@ -162,8 +164,8 @@ class Outbound {
   DropCounters& drops_;
   Io& io_;
 
-  std::vector<Slot> slots_;
-  std::vector<std::size_t> free_slots_;  // the last freed is the first used: it is still in the cache
+  std::vector<Slot> slots_;              // one of each queue, for the read that waits on it, then those of all
+  std::vector<std::size_t> free_slots_;  // of all; the last freed is the first used: it is still in the cache
   std::array<Round, 2> rounds_;
   std::size_t filling_{0};
   bool is_sending_{false};
@@ -254,8 +256,7 @@ bool Outbound<Io>::post_reads() {
   while (burst_posted_ < burst_ && expected < batch_bytes_ && !free_slots_.empty()) {
     const auto turn = turns_.next();
     if (!turn) break;
-    const std::size_t index = free_slots_.back();
-    free_slots_.pop_back();
+    const std::size_t index = take_slot(*turn);
     Slot& slot = slots_[index];
     slot.turn = *turn;
     slot.vectors = {iovec{&slot.vnet, sizeof slot.vnet}, iovec{slot.packet(), packet_bytes_max}};
@@ -266,6 +267,24 @@ bool Outbound<Io>::post_reads() {
     expected += turn->charged;
   }
   return burst_posted_ > 0;
+}
+
+// Reads wait on every queue all the time. A slot of its own lets a queue of small packets touch no memory of a large one's.
+template <IoPort Io>
+std::size_t Outbound<Io>::take_slot(const FlowTurns::Turn& turn) {
+  std::size_t index = turn.queue;
+  if (!turn.waits || !slots_[index].is_free) {
+    index = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  slots_[index].is_free = false;
+  return index;
+}
+
+template <IoPort Io>
+void Outbound<Io>::free_slot(std::size_t slot_index) {
+  slots_[slot_index].is_free = true;
+  if (slot_index >= turns_.size()) free_slots_.push_back(slot_index);
 }
 
 template <IoPort Io>
