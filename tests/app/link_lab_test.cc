@@ -1,5 +1,6 @@
 // Both daemons as users run them, in a lab: what they carry, what they survive, what they refuse, what they leave.
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
 #include "app/iperf3.h"
@@ -174,4 +175,30 @@ TEST_CASE("either I/O port, either AEAD backend and plain packets carry the same
   for (const std::string& target : {offsite_v4, offsite_v6}) {
     CHECK(run_iperf3(sites.sandbox, lab::Host::office_lan, *IpAddress::parse(target), {.seconds = 1, .omit_seconds = 0}));
   }
+}
+
+namespace {
+
+// The median of a packet's round trip from LAN to LAN beside one flow that fills the line, bulk as that flow is (unit: us).
+double wait_beside_bulk(const std::string& flow_queues) {
+  Sites sites("dsl");
+  sites.office = sites.start(lab::Host::office_gw, sites.files.office.config_path, "office.log", {"--set", "native.flow_queues=" + flow_queues});
+  sites.offsite = sites.start(lab::Host::offsite_gw, sites.files.offsite.config_path, "offsite.log");
+  sites.wait_until_up();
+  const std::string control = "unix:" + sites.folder.path() + "/probe";
+  const auto server = require(Child::start({.argv = sites.sandbox.exec(lab::Host::offsite_lan, {program, "probe", "--serve", "--control", control, "--open", "--once"})}));
+  REQUIRE(comes_true([&] { return std::filesystem::exists(sites.folder.path() + "/probe"); }, 5s));
+  const auto result = require(run_process(sites.sandbox.exec(lab::Host::office_lan, {program, "probe", "--control", control, "--data", offsite_v4, "--seconds", "4", "--omit", "3", "--json"})));
+  INFO(result.out << result.err);
+  REQUIRE(result.exit_code == 0);
+  return Json::parse(result.out).at("loaded").at("latency").at("us_p50").get<double>();
+}
+
+}  // namespace
+
+TEST_CASE("a packet does not wait for another flow's backlog, but where flows share one queue", "[app][link][netns][flow-turns]") {
+  const double shared = wait_beside_bulk("1");
+  const double apart = wait_beside_bulk("64");
+  CAPTURE(shared, apart);
+  CHECK(apart < shared / 2);
 }
