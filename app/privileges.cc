@@ -19,6 +19,7 @@
 #include <map>
 
 #include "base/fd.h"
+#include "base/sanitizers.h"
 #include "base/text.h"
 
 namespace lt::app {
@@ -44,22 +45,8 @@ Result<SandboxMode> parse_sandbox_mode(std::string_view text) {
   return fail(Errc::invalid, printable(text, 40) + " is no mode of the sandbox; write enforce, log or off");
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LT_HAS_SANITIZER 1
-#elif defined(__SANITIZE_THREAD__)
-#define LT_HAS_SANITIZER 1
-#define LT_HAS_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LT_HAS_SANITIZER 1
-#elif __has_feature(thread_sanitizer)
-#define LT_HAS_SANITIZER 1
-#define LT_HAS_THREAD_SANITIZER 1
-#endif
-#endif
-
 SandboxMode default_sandbox_mode() {
-#ifdef LT_HAS_SANITIZER
+#if LT_HAS_ADDRESS_SANITIZER || LT_HAS_THREAD_SANITIZER
   return SandboxMode::off;
 #else
   return SandboxMode::enforce;
@@ -81,7 +68,7 @@ void clear_surroundings() {
 }
 
 void forbid_dumps() {
-#ifndef LT_HAS_SANITIZER  // LeakSanitizer looks into its own process like a debugger
+#if !LT_HAS_ADDRESS_SANITIZER && !LT_HAS_THREAD_SANITIZER  // LeakSanitizer looks into its own process like a debugger
   ::prctl(PR_SET_DUMPABLE, 0);
 #endif
   const rlimit none{0, 0};
@@ -159,7 +146,7 @@ Status drop_capabilities() {
   ::capng_clear(CAPNG_SELECT_BOTH);
   LT_CHECK(apply_capabilities("the capabilities"));
   forbid_dumps();  // a change of user has allowed them again
-#ifndef LT_HAS_THREAD_SANITIZER  // it has a thread of its own, from before the first line of ours, which keeps what it was given
+#if !LT_HAS_THREAD_SANITIZER  // it has a thread of its own, from before the first line of ours, which keeps what it was given
   LT_TRY(const PrivilegeReport left, inspect_privileges());
   if (left.capabilities != 0 || !left.no_new_privileges) return fail(Errc::io, "a capability is left after all were given up");
 #endif

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include "base/assert.h"
+#include "base/sanitizers.h"
 
 namespace lt::crypto {
 
@@ -16,13 +17,7 @@ namespace {
 constexpr std::size_t secure_heap_bytes = 65536;  // security.md 10
 constexpr std::size_t secure_heap_unit_bytes = 32;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool has_secure_heap = false;
-#elif defined(__has_feature)
-constexpr bool has_secure_heap = !__has_feature(address_sanitizer);
-#else
-constexpr bool has_secure_heap = true;
-#endif
+constexpr bool has_secure_heap = !LT_HAS_ADDRESS_SANITIZER;
 
 Library open_library() {
   LT_ASSERT(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1);

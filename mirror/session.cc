@@ -32,6 +32,20 @@ void copy_front(const ReceiveWindow& window, std::span<Byte> to) {
   }
 }
 
+// What is in a child's pipe; nothing where no more is there now. The pipe is closed where no more will come.
+// @param has_ended  the children are gone: what is not in the pipe now never comes
+std::optional<std::string_view> read_some(Fd& fd, std::span<char> bytes, bool has_ended) {
+  while (fd.is_open()) {
+    const ssize_t count = ::read(fd.get(), bytes.data(), bytes.size());
+    if (count > 0) return std::string_view(bytes.data(), static_cast<std::size_t>(count));
+    if (count < 0 && errno == EINTR) continue;
+    const bool is_later = count < 0 && errno == EAGAIN;
+    if (!is_later || has_ended) fd.reset();
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Status Session::pump() {
@@ -199,37 +213,23 @@ void Session::end_step() {
   ++step_;
 }
 
-// @param has_ended  the child is gone: what is not in the pipe now never comes
+// What a rewind's question prints is for us.
 void Session::read_answer(bool has_ended) {
   std::array<char, read_bytes_max> bytes;
-  Fd& output = running_->output();
-  while (output.is_open()) {
-    const ssize_t count = ::read(output.get(), bytes.data(), bytes.size());
-    if (count > 0) {
-      answer_.append(bytes.data(), static_cast<std::size_t>(count));
-      answer_.erase(0, answer_.size() - std::min(answer_.size(), answer_bytes_max));
-      continue;
-    }
-    if (count < 0 && errno == EINTR) continue;
-    if (count == 0 || errno != EAGAIN || has_ended) output.reset();
-    return;
+  while (const auto some = read_some(running_->output(), bytes, has_ended)) {
+    answer_.append(*some);
+    answer_.erase(0, answer_.size() - std::min(answer_.size(), answer_bytes_max));
   }
 }
 
-// @param has_ended  the children are gone: what is not in the pipe now never comes
+// @param has_ended  as of read_some()
 void Session::collect_from(Fd& fd, PartKind kind, bool has_ended) {
   std::array<char, read_bytes_max> bytes;
-  while (fd.is_open() && has_room(1)) {
+  while (has_room(1)) {
     const std::size_t room = std::min(bytes.size(), pipe_.out.room() - part_header_bytes);
-    const ssize_t count = ::read(fd.get(), bytes.data(), room);
-    if (count > 0) {
-      put_part(kind, {bytes.data(), static_cast<std::size_t>(count)});
-      continue;
-    }
-    if (count < 0 && errno == EINTR) continue;
-    const bool is_later = count < 0 && errno == EAGAIN;
-    if (!is_later || has_ended) fd.reset();
-    return;
+    const auto some = read_some(fd, std::span(bytes).first(room), has_ended);
+    if (!some) return;
+    put_part(kind, *some);
   }
 }
 

@@ -36,6 +36,10 @@ Status set_mark(int fd, std::uint32_t mark) {
   return mark == 0 ? Status() : set_option(fd, SOL_SOCKET, SO_MARK, mark, "SO_MARK (this needs CAP_NET_ADMIN)");
 }
 
+Status set_unsent_limit(int fd, std::size_t bytes) {
+  return set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<unsigned>(bytes), "TCP_NOTSENT_LOWAT");
+}
+
 Status set_congestion_control(int fd, const std::string& name) {
   if (name.empty()) return {};
   if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) return {};
@@ -126,8 +130,7 @@ Status tune(int fd, const StreamOptions& options) {
   LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s, "TCP_KEEPINTVL"));
   LT_CHECK(set_congestion_control(fd, options.congestion_control));
   if (options.notsent_lowat.value != 0) {
-    LT_CHECK(set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<unsigned>(options.notsent_lowat.value),
-                        "TCP_NOTSENT_LOWAT"));
+    LT_CHECK(set_unsent_limit(fd, options.notsent_lowat.value));
   }
   return {};
 }
@@ -160,8 +163,7 @@ void cap_pacing(int fd, std::uint64_t rate) {
 }
 
 void limit_unsent(int fd, std::size_t bytes) {
-  const auto limit = static_cast<unsigned>(bytes);
-  static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof limit));  // as above
+  static_cast<void>(set_unsent_limit(fd, bytes));  // as above
 }
 
 }  // namespace lt::tunnel

@@ -13,15 +13,9 @@
 
 #include "base/assert.h"
 #include "base/fd.h"
+#include "base/sanitizers.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define LT_HAS_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LT_HAS_THREAD_SANITIZER 1
-#endif
-#endif
-#ifdef LT_HAS_THREAD_SANITIZER
+#if LT_HAS_THREAD_SANITIZER
 extern "C" void __tsan_acquire(void* address);  // of the sanitizer's own library
 extern "C" void __tsan_release(void* address);
 #endif
@@ -42,7 +36,7 @@ __kernel_timespec until_timespec(Instant until) {
 
 // liburing maps and unmaps a ring by system calls that the thread sanitizer does not see: the next ring at the same address,
 // of another thread, looks like a race with the last one. The kernel orders the two; these say so. Nothing else is forgiven.
-#ifdef LT_HAS_THREAD_SANITIZER
+#if LT_HAS_THREAD_SANITIZER
 char order_of_rings;
 void after_map() { __tsan_acquire(&order_of_rings); }
 void before_unmap() { __tsan_release(&order_of_rings); }

@@ -14,18 +14,10 @@
 #include <fstream>
 
 #include "base/fd.h"
+#include "base/sanitizers.h"
 #include "base/text.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define LT_TEST_HAS_PLAIN_MEMORY 0
-#elif defined(__has_feature)  // clang
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LT_TEST_HAS_PLAIN_MEMORY 0
-#endif
-#endif
-#ifndef LT_TEST_HAS_PLAIN_MEMORY
-#define LT_TEST_HAS_PLAIN_MEMORY 1
-#endif
+#define LT_TEST_HAS_PLAIN_MEMORY (!LT_HAS_ADDRESS_SANITIZER && !LT_HAS_THREAD_SANITIZER)
 
 namespace {
 std::atomic<std::size_t> allocation_count{0};  // written by whichever thread allocates

@@ -17,16 +17,6 @@ namespace {
 const std::vector<std::string> slow_line{"rate=60mbit", "delay=10ms"};
 constexpr std::uint64_t file_bytes = 16'000'000;
 
-#define NEEDS_ZFS()                              \
-  if (const auto why = ZfsStage::why_not()) {    \
-    WARN("not checked: " << *why);               \
-    return;                                      \
-  }                                              \
-  if (const auto why = why_no_syncoid()) {       \
-    WARN("not checked: " << *why);               \
-    return;                                      \
-  }
-
 void write_file_at_office(MirrorSites& sites, const std::string& dataset, std::uint64_t bytes, std::uint64_t seed) {
   require(write_noise(sites.zfs.office.seen_from_here(sites.zfs.office.mount_of("tank")) + dataset + "/file", bytes, seed));
 }

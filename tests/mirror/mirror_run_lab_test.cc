@@ -17,16 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-#define NEEDS_ZFS()                              \
-  if (const auto why = ZfsStage::why_not()) {    \
-    WARN("not checked: " << *why);               \
-    return;                                      \
-  }                                              \
-  if (const auto why = why_no_syncoid()) {       \
-    WARN("not checked: " << *why);               \
-    return;                                      \
-  }
-
 /// The office with a job: `linktune mirror run` in its gateway, beside its ZFS.
 struct Office {
   explicit Office(MirrorSites& stage, const std::string& job_lines, const std::string& syncoid = syncoid_program()) : sites(stage) {

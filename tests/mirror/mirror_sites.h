@@ -12,6 +12,17 @@
 #include "tests/mirror/syncoid_program.h"
 #include "tests/mirror/zfs_stage.h"
 
+// Ends a test, with the reason, on a machine that has no ZFS or no Syncoid.
+#define NEEDS_ZFS()                                                  \
+  if (const auto why = lt::mirror::testing::ZfsStage::why_not()) {   \
+    WARN("not checked: " << *why);                                   \
+    return;                                                          \
+  }                                                                  \
+  if (const auto why = lt::mirror::testing::why_no_syncoid()) {      \
+    WARN("not checked: " << *why);                                   \
+    return;                                                          \
+  }
+
 namespace lt::mirror::testing {
 
 using app::test::comes_true;
@@ -45,16 +56,18 @@ class MirrorSites {
     meter.emplace(require(Meter::create(folder.path() + "/meter")));
   }
 
-  void start_all() {
+  /// @param before_agent  words in front of the agent's own command
+  void start_all(const Argv& before_agent = {}) {
     office = start_daemon(lab::Host::office_gw, files.office.config_path, "office.log");
     offsite = start_daemon(lab::Host::offsite_gw, files.offsite.config_path, "offsite.log");
-    start_agent();
+    start_agent(before_agent);
     REQUIRE(comes_true([&] { return is_up("office") && is_up("offsite"); }, std::chrono::seconds(20)));
     REQUIRE(comes_true([&] { return log("agent.log").find("mirror_listening") != std::string::npos; }, std::chrono::seconds(10)));
   }
-  void start_agent() {
-    agent = require(Child::start({.argv = at_offsite({program, "mirror", "agent", "--config", files.offsite.config_path}),
-                                  .output_path = folder.path() + "/agent.log"}));
+  void start_agent(const Argv& before = {}) {
+    Argv argv = before;
+    argv.insert(argv.end(), {program, "mirror", "agent", "--config", files.offsite.config_path});
+    agent = require(Child::start({.argv = at_offsite(argv), .output_path = folder.path() + "/agent.log"}));
   }
   Child start_daemon(lab::Host host, const std::string& config, const std::string& log_name) {
     return require(Child::start({.argv = sandbox.exec(host, {program, "up", "--config", config, "--run-dir", folder.path()}),

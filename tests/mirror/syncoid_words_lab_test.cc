@@ -15,16 +15,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-#define NEEDS_ZFS()                           \
-  if (const auto why = ZfsStage::why_not()) { \
-    WARN("not checked: " << *why);            \
-    return;                                   \
-  }                                           \
-  if (const auto why = why_no_syncoid()) {    \
-    WARN("not checked: " << *why);            \
-    return;                                   \
-  }
-
 #define NEEDS_OPTION(sites, option)                                           \
   if (!(sites).knows(option)) {                                               \
     WARN("not checked: this Syncoid does not know " << (option));             \
@@ -45,11 +35,7 @@ struct OpenZfsSites {
     require(office.zfs({"create", "tank/data"}));
     require(offsite.zfs({"create", "tank/backup"}));
     require(offsite.zfs({"create", "tank/loose"}));
-    sites.start_all();
-    sites.agent.end(5s);
-    sites.agent = require(Child::start({.argv = sites.at_offsite({"env", "PATH=" + offsite.path(), program, "mirror", "agent", "--config", sites.files.offsite.config_path}),
-                                        .output_path = sites.folder.path() + "/agent.log"}));
-    REQUIRE(comes_true([&] { return sites.log("agent.log").find("mirror_listening") != std::string::npos; }, 10s));
+    sites.start_all({"env", "PATH=" + offsite.path()});
   }
 
   void write(const std::string& file, std::uint64_t bytes, std::uint64_t seed) const { require(write_noise(office.mount_of("tank/data") + "/" + file, bytes, seed)); }

@@ -5,27 +5,13 @@
 #include <vector>
 
 #include "base/assert.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define LINKTUNE_FIBRE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LINKTUNE_FIBRE_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define LINKTUNE_FIBRE_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LINKTUNE_FIBRE_TSAN 1
-#endif
-#endif
+#include "base/sanitizers.h"
 
 // The sanitizers have to be told when the stack changes under them.
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(LINKTUNE_FIBRE_TSAN)
+#if LT_HAS_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -64,19 +50,19 @@ struct Fibre::State {
   context::fcontext_t outside{nullptr};
   bool is_over{false};
   bool is_killed{false};
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
   void* fake_stack_inside{nullptr};
   void* fake_stack_outside{nullptr};
   const void* bottom_outside{nullptr};
   std::size_t size_outside{0};
 #endif
-#if defined(LINKTUNE_FIBRE_TSAN)
+#if LT_HAS_THREAD_SANITIZER
   void* tsan_inside{__tsan_create_fiber(0)};
   void* tsan_outside{nullptr};
 #endif
 
   ~State() {
-#if defined(LINKTUNE_FIBRE_TSAN)
+#if LT_HAS_THREAD_SANITIZER
     __tsan_destroy_fiber(tsan_inside);
 #endif
     spare_stacks().push_back(std::move(stack));
@@ -90,25 +76,25 @@ struct Fibre::State {
   void enter() {
     State* const before = std::exchange(current(), this);
     LT_ASSERT(before == nullptr);
-#if defined(LINKTUNE_FIBRE_TSAN)
+#if LT_HAS_THREAD_SANITIZER
     tsan_outside = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(tsan_inside, 0);
 #endif
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
     __sanitizer_start_switch_fiber(&fake_stack_outside, stack.get(), stack_bytes);
 #endif
     inside = context::jump_fcontext(inside, this).fctx;
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake_stack_outside, nullptr, nullptr);
 #endif
     current() = nullptr;
   }
 
   void leave() {
-#if defined(LINKTUNE_FIBRE_TSAN)
+#if LT_HAS_THREAD_SANITIZER
     __tsan_switch_to_fiber(tsan_outside, 0);
 #endif
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
     __sanitizer_start_switch_fiber(is_over ? nullptr : &fake_stack_inside, bottom_outside, size_outside);
 #endif
     outside = context::jump_fcontext(outside, this).fctx;
@@ -116,7 +102,7 @@ struct Fibre::State {
   }
 
   void arrived() {
-#if defined(LINKTUNE_FIBRE_ASAN)
+#if LT_HAS_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake_stack_inside, &bottom_outside, &size_outside);
 #endif
   }
