@@ -114,6 +114,13 @@ TEST_CASE("an error is one JSON object when JSON was asked for", "[app][cli]") {
   }
 }
 
+TEST_CASE("a report that cannot be written is no success", "[app][cli]") {
+  const auto output = run_process({"sh", "-c", "exec \"$0\" openvpn lint /dev/null --version 2.6 >/dev/full", program});
+  REQUIRE(output);
+  CHECK(output->exit_code == 1);
+  CHECK(output->err == "linktune: cannot write to standard output: No space left on device\n");
+}
+
 TEST_CASE("every command teaches its options", "[app][cli]") {
   const auto words = GENERATE(values<std::vector<std::string>>({{"init"}, {"keygen"}, {"pubkey"}, {"up"}, {"status"}, {"down"}, {"probe"}, {"sweep"},
                                                                {"replay"}, {"openvpn", "export"}, {"openvpn", "lint"}, {"lab", "up"}, {"lab", "down"}, {"lab", "exec"},
