@@ -82,8 +82,11 @@ bool comes_true(const std::function<bool()>& condition, milliseconds patience) {
   return true;
 }
 
-// A config keeps the owner and the mode it had: the daemon reads it as a user of its own.
-Status replace_config(const std::string& path, const std::string& text) {
+// A config keeps the owner and the mode it had: the daemon reads it as a user of its own. Where it is a link, it stays one.
+Status replace_config(const std::string& link, const std::string& text) {
+  std::error_code error;
+  const std::string path = std::filesystem::canonical(link, error).string();
+  if (error) return fail_errno(error.value(), "cannot look at " + link);
   struct stat had {};
   if (::stat(path.c_str(), &had) != 0) return fail_errno(errno, "cannot look at " + path);
   LT_CHECK(write_file(path, text, had.st_mode & 0777U));

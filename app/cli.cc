@@ -1,6 +1,7 @@
 #include "app/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <map>
 
@@ -44,11 +45,17 @@ int report(const Shell& shell, const Error& error) {
   return exit_code_of(error.code);
 }
 
+// A report that nobody got (a full disk behind `> sweep.json`) is no success.
 int report(const Shell& shell, const Outcome& outcome) {
   if (shell.json) {
     std::printf("%s\n", to_pretty(outcome.json).c_str());
   } else {
     std::fputs(outcome.text.c_str(), stdout);
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    const Error error = fail_errno(errno, "cannot write to standard output").value();
+    std::fprintf(stderr, "linktune: %s\n", error.text().c_str());
+    return exit_failed;
   }
   return outcome.exit_code;
 }

@@ -55,6 +55,7 @@ void add_sweep_agent(CLI::App& sweep, Shell& shell) {
   command->add_option("--config", options->config_path, "the site's config, for example /etc/linktune/offsite.toml")->required();
   command->add_option("--run-dir", options->run_directory, "where control sockets are, and what trials make")->capture_default_str();
   command->add_option("--state-dir", options->state_directory, "where the config as it was is kept")->capture_default_str();
+  command->footer("");  // not the sweep's own
   command->callback([&shell, options] {
     shell.command = [options](Log& log) -> Result<Outcome> {
       const Interrupt interrupt;

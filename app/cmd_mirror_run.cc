@@ -96,8 +96,10 @@ Result<MirrorConfig> load_jobs(const MirrorJobsOptions& options) {
   const std::string& path = options.jobs_path.empty() ? options.config_path : options.jobs_path;
   if (path.empty()) return fail(Errc::invalid, "name the site's config with --config, or a file of jobs with --jobs");
   auto config = configs::load_mirror_config(path);
-  if (!config && config.error().code == Errc::not_found)
-    return fail(Errc::invalid, path + " is not there; name the site's config with --config");
+  if (!config && config.error().code == Errc::not_found) {
+    const std::string cure = options.jobs_path.empty() ? "the site's config with --config" : "the file of jobs with --jobs";
+    return fail(Errc::invalid, path + " is not there; name " + cure);
+  }
   return config;
 }
 

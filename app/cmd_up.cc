@@ -33,12 +33,13 @@ Status apply_settings(configs::NativeKnobs& knobs, const std::vector<std::string
 }
 
 // The sites whose daemons have a socket here.
-std::vector<std::string> running_sites(const std::string& run_directory) {
+Result<std::vector<std::string>> running_sites(const std::string& run_directory) {
   std::vector<std::string> sites;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run_directory, error)) {
     if (entry.path().extension() == ".sock") sites.push_back(entry.path().stem().string());
   }
+  if (error == std::errc::permission_denied) return fail(Errc::not_permitted, run_directory + " is not open to this user: run this as root");
   return sites;
 }
 
@@ -55,7 +56,7 @@ Result<std::string> find_control_path(const AskOptions& options) {
     return control_path(options.run_directory, config.site);
   }
   if (!options.site.empty()) return control_path(options.run_directory, options.site);
-  const auto sites = running_sites(options.run_directory);
+  LT_TRY(const auto sites, running_sites(options.run_directory));
   if (sites.empty()) return fail(Errc::not_found, "no link runs here: start one with `linktune up --config FILE`");
   if (sites.size() > 1) {
     return fail(Errc::invalid, "several links run here (" + join(sites, ", ") + "): name one with --site");

@@ -178,6 +178,10 @@ Result<Json> ask_daemon(const std::string& path, const std::string& request) {
   Local::socket socket(context);
   Failure failure;
   socket.connect(Local::endpoint(path), failure);
+  if (failure == asio::error::access_denied) return fail(Errc::not_permitted, "the control socket " + path + " is root's: run this as root");
+  if (failure == asio::error::connection_refused || failure.value() == ENOENT) {
+    return fail(Errc::not_found, "no link answers at " + path + ": start one with `linktune up --config FILE`");
+  }
   if (failure) return fail_errno(failure.value(), "no link answers at " + path);
   const timeval patience{.tv_sec = 5, .tv_usec = 0};
   ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -47,9 +47,16 @@ struct Keys {
   std::optional<crypto::Secret<32>> psk;
 };
 
+// A key file that the config names and that is not there is a fault of the config: starting again does not mend it.
+template <class T>
+Result<T> named_by_config(Result<T> loaded) {
+  if (!loaded && loaded.error().code == Errc::not_found) loaded.error().code = Errc::invalid;
+  return loaded;
+}
+
 Result<Keys> load_keys(const LinkConfig& config) {
   const std::string path = credential_or("key", config.key_path);
-  LT_TRY(const auto identity, crypto::Identity::load(path));
+  LT_TRY(const auto identity, named_by_config(crypto::Identity::load(path)));
   if (config.public_key && !crypto::equal_constant_time(*config.public_key, identity.public_key())) {
     return fail(Errc::invalid, path + " is not the key of this config (it is " +
                                    crypto::public_key_text(identity.public_key()) +
@@ -58,7 +65,7 @@ Result<Keys> load_keys(const LinkConfig& config) {
   LT_TRY(auto tls, crypto::TlsContext::create(identity));
   std::optional<crypto::Secret<32>> psk;
   if (config.psk_path) {
-    LT_TRY(psk, crypto::load_psk(credential_or("psk", *config.psk_path)));
+    LT_TRY(psk, named_by_config(crypto::load_psk(credential_or("psk", *config.psk_path))));
   }
   return Keys{identity.public_key(), std::move(tls), std::move(psk)};
 }

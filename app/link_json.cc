@@ -1,6 +1,9 @@
 #include "app/link_json.h"
 
+#include <vector>
+
 #include "base/format.h"
+#include "base/text.h"
 
 namespace lt::app {
 
@@ -90,6 +93,21 @@ Json sandbox_json(Stage stage, const ServiceUser& user, bool files_restricted) {
   return json;
 }
 
+namespace {
+
+// 12 dropped (source_not_allowed 11, routing_loop 1)
+std::string drops_text(const Json& drops) {
+  std::uint64_t dropped = 0;
+  std::vector<std::string> reasons;
+  for (const auto& [reason, count] : drops.items()) {
+    dropped += count.get<std::uint64_t>();
+    reasons.push_back(reason + " " + std::to_string(count.get<std::uint64_t>()));
+  }
+  return std::to_string(dropped) + " dropped" + (reasons.empty() ? "" : " (" + join(reasons, ", ") + ")");
+}
+
+}  // namespace
+
 std::string status_text(const Json& status) {
   const std::string state = status.value("state", "unknown");
   std::string text = format("{} is {}", status.value("site", "this site"), state);
@@ -112,11 +130,9 @@ std::string status_text(const Json& status) {
   }
   for (const char* direction : {"outbound", "inbound"}) {
     const Json& counts = status[direction];
-    std::uint64_t dropped = 0;
-    for (const auto& count : counts["drops"]) dropped += count.get<std::uint64_t>();
-    text += format("  {:<8} {} in {} packets, {} records, {} dropped\n", direction,
+    text += format("  {:<8} {} in {} packets, {} records, {}\n", direction,
                         amount(counts["packet_bytes"].get<std::uint64_t>()), counts["packets"].get<std::uint64_t>(),
-                        counts["records"].get<std::uint64_t>(), dropped);
+                        counts["records"].get<std::uint64_t>(), drops_text(counts["drops"]));
   }
   text += format("  sessions {}, failed handshakes {}, strangers {}\n", status["sessions"].get<std::uint64_t>(),
                       status["handshake_failures"].get<std::uint64_t>(), status["strangers"].get<std::uint64_t>());

@@ -42,9 +42,22 @@ Status write_whole(int fd, std::string_view text, const std::string& path) {
   return {};
 }
 
+// A device or a pipe: renaming over it would take it away from everybody.
+Status write_into(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.is_open()) return fail_errno(errno, "cannot open " + path);
+  return write_whole(fd.get(), text, path);
+}
+
 }  // namespace
 
 Status write_file(const std::string& path, std::string_view text, unsigned mode) {
+  struct stat itself {};
+  struct stat target {};
+  const bool is_link = ::lstat(path.c_str(), &itself) == 0 && S_ISLNK(itself.st_mode);
+  const bool is_there = ::stat(path.c_str(), &target) == 0;
+  if (is_there && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode)) return write_into(path, text);
+  if (is_link) return fail(Errc::invalid, path + " is a symbolic link; name the file it points to");
   std::string temporary = path + ".XXXXXX";
   const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.is_open()) return fail_errno(errno, "cannot create " + path);

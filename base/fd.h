@@ -41,7 +41,8 @@ class Fd {
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 
 /// Writes `text` to a new file beside `path` and renames it over `path`, so that no reader sees half of it.
-/// The file has mode `mode` from its first byte on.
+/// The file has mode `mode` from its first byte on. Only a file is ever replaced: a device or a pipe (`/dev/stdout`) is
+/// written into. @error invalid: `path` is a symbolic link to a file, or to nothing
 [[nodiscard]] Status write_file(const std::string& path, std::string_view text, unsigned mode);
 
 [[nodiscard]] Status set_nonblocking(int fd, bool nonblocking);

@@ -102,8 +102,8 @@ Result<Fd> open_checked(const std::string& path, const SecretFileKind& kind) {
                                    "give the path of the file it points to");
   }
   if (!file.is_open() && errno == ENOENT) {
-    return fail_errno(ENOENT, "there is no " + std::string(kind.name) + " file " + shown(path) +
-                                  "; make one with: " + std::string(kind.make_one));
+    return fail(Errc::not_found, "there is no " + std::string(kind.name) + " file " + shown(path) +
+                                   "; make one with: " + std::string(kind.make_one));
   }
   if (!file.is_open()) return fail_errno(errno, "cannot open " + shown(path));
   struct stat file_status {};

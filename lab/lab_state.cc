@@ -153,6 +153,8 @@ std::string log_path(const std::string& name) {
 Result<LabState> read_state(const std::string& name) {
   LT_CHECK(check_name(name));
   const auto text = read_file(state_path(name), state_bytes_max);
+  if (!text && text.error().code == Errc::not_permitted)
+    return fail(Errc::not_permitted, "the lab " + name + " is root's: run this with sudo");
   if (!text)
     return fail(
         Errc::not_found,

@@ -430,6 +430,7 @@ Result<JournalContents> parse_journal(std::string_view text, const std::string& 
     const std::string where = path + ":" + std::to_string(number);
     const auto line = parse_json(rest.substr(0, end), where);
     const bool is_last = bytes + end + 1 == text.size();
+    if (!collector && !(line && line->is_object() && line->contains("kind"))) break;
     if (!line && is_last && collector) break;
     if (!line) return fail(line.error());
     if (!collector) {
@@ -442,7 +443,7 @@ Result<JournalContents> parse_journal(std::string_view text, const std::string& 
     bytes += end + 1;
   }
   if (!collector)
-    return fail(Errc::invalid, path + " is not a sweep's journal: it has no whole first line");
+    return fail(Errc::invalid, path + " is not a sweep's journal: its first line is not one, or not whole");
   JournalContents contents = collector->finish();
   contents.bytes = bytes;
   contents.is_torn = bytes != text.size();

@@ -50,6 +50,9 @@ TEST_CASE("wrong input gets its exit code and a sentence with the cure", "[app][
       {{"lab", "set", "rat=5mbit"}, 1, "lab up"},
       {{"lab", "exec", "office", "--", "true"}, 2, "office-"},
       {{"replay", "/nonexistent.jsonl"}, 1, "/nonexistent.jsonl"},
+      {{"replay", "/etc/hostname"}, 2, "/etc/hostname is not a sweep's journal"},
+      {{"status", "--site", "none", "--run-dir", "/nonexistent"}, 1, "linktune up"},
+      {{"mirror", "plan", "--config", "/nonexistent.toml", "--jobs", "/nonexistent.toml"}, 2, "--"},
       {{"openvpn", "export", "--out", "/nonexistent/x/y", "--endpoint", "192.0.2.1:1194", "--lan", "192.168.1.0/24", "--peer-lan", "192.168.2.0/24", "--knob", "tun_mtu=65536"}, 2, "tun_mtu"},
       {{"openvpn", "lint"}, 2, "FILE is required"},
       {{"openvpn", "lint", "/nonexistent.conf", "--version", "2.6"}, 1, "/nonexistent.conf"},
@@ -109,6 +112,13 @@ TEST_CASE("an error is one JSON object when JSON was asked for", "[app][cli]") {
     CHECK((*json)["schema"] == "linktune.error.1");
     CHECK((*json)["code"] == "not_found");
   }
+}
+
+TEST_CASE("a report that cannot be written is no success", "[app][cli]") {
+  const auto output = run_process({"sh", "-c", "exec \"$0\" openvpn lint /dev/null --version 2.6 >/dev/full", program});
+  REQUIRE(output);
+  CHECK(output->exit_code == 1);
+  CHECK(output->err == "linktune: cannot write to standard output: No space left on device\n");
 }
 
 TEST_CASE("every command teaches its options", "[app][cli]") {

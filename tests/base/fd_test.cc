@@ -102,6 +102,40 @@ TEST_CASE("a file that cannot be written leaves the old one and nothing beside i
   CHECK(write_file(folder.file("none/file"), "text", 0600).error().code == Errc::not_found);
 }
 
+TEST_CASE("a device or a pipe is written into and never replaced", "[base][fd]") {
+  const Folder folder;
+  REQUIRE(::mkfifo(folder.file("fifo").c_str(), 0600) == 0);
+  const Fd reader(::open(folder.file("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  REQUIRE(reader.is_open());
+  REQUIRE(write_file(folder.file("fifo"), "text", 0600));
+  std::filesystem::create_symlink("fifo", folder.file("to_fifo"));
+  REQUIRE(write_file(folder.file("to_fifo"), "more", 0600));
+  char read[9]{};
+  CHECK(::read(reader.get(), read, sizeof read) == 8);
+  CHECK(std::string(read) == "textmore");
+  CHECK(std::filesystem::is_fifo(std::filesystem::symlink_status(folder.file("fifo"))));
+  CHECK(std::filesystem::is_symlink(folder.file("to_fifo")));
+  std::filesystem::create_symlink("/dev/full", folder.file("full"));
+  const auto full = write_file(folder.file("full"), "text", 0600);
+  REQUIRE_FALSE(full);
+  CHECK(full.error().what == "cannot write " + folder.file("full"));
+}
+
+TEST_CASE("a symbolic link to a file, or to nothing, is left as it is", "[base][fd]") {
+  const Folder folder;
+  REQUIRE(write_file(folder.file("file"), "text", 0600));
+  for (const char* target : {"file", "nothing"}) {
+    const std::string link = folder.file(std::string("to_") + target);
+    std::filesystem::create_symlink(target, link);
+    const auto status = write_file(link, "other", 0600);
+    REQUIRE_FALSE(status);
+    CHECK(status.error().what == link + " is a symbolic link; name the file it points to");
+    CHECK(std::filesystem::is_symlink(link));
+  }
+  CHECK(read_file(folder.file("file"), 10) == "text");
+  CHECK_FALSE(std::filesystem::exists(folder.file("nothing")));
+}
+
 TEST_CASE("a reader never sees half of a file that is being replaced", "[base][fd]") {
   const Folder folder;
   const std::string path = folder.file("state");
