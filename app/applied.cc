@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -200,14 +199,13 @@ Status prepare_applying(const AppliedPlace& place, const tuner::Arm& arm, Second
 Status start_apply_watch(const AppliedPlace& place) {
   LT_TRY(Child watcher, Child::start({.argv = {own_program(), "apply-watch", "--config", place.config_path, "--run-dir", place.run_directory,
                                                "--state-dir", place.state_directory},
-                                      .output_path = ""}));
+                                      .output_path = "",
+                                      .lifetime = Lifetime::its_own}));
   watcher.release();
   return {};
 }
 
 Status watch_applied(const AppliedPlace& place) {
-  ::prctl(PR_SET_PDEATHSIG, 0);
-  ::setsid();
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
   for (;;) {
     LT_CHECK(tend_applied(place, Tending::wait));
@@ -257,10 +255,13 @@ Status restart_link(const AppliedPlace& place) {
     if (!comes_true([&] { return ::access(path.c_str(), F_OK) != 0 || !answers(path); }, end_patience)) return fail(Errc::timed_out, "the link does not end");
   }
   if (comes_true([&] { return answers(path); }, supervisor_patience)) return {};
-  LT_TRY(Child daemon, Child::start({.argv = {own_program(), "up", "--config", place.config_path, "--run-dir", place.run_directory}, .output_path = ""}));
+  const std::string log = place.state_directory + "/" + site + ".link.log";
+  LT_TRY(Child daemon, Child::start({.argv = {own_program(), "up", "--config", place.config_path, "--run-dir", place.run_directory},
+                                     .output_path = log,
+                                     .lifetime = Lifetime::its_own}));
   const bool is_up = comes_true([&] { return answers(path) || !daemon.is_running(); }, start_patience) && answers(path);
   daemon.release();
-  return is_up ? Status{} : fail(Errc::timed_out, "the link does not start again: see `linktune up --config " + place.config_path + "`");
+  return is_up ? Status{} : fail(Errc::timed_out, "the link does not start again: " + log + " says why");
 }
 
 }  // namespace lt::app

@@ -16,7 +16,8 @@ namespace lt::app {
 
 namespace {
 
-constexpr timeval patience{.tv_sec = 5, .tv_usec = 0};
+// A keeper that is gone is noticed at once; one that is slow waits for the kernel's network lock, which others may hold.
+constexpr timeval patience{.tv_sec = 20, .tv_usec = 0};
 constexpr std::uint32_t mtu_min = 68;  // RFC 791: what every link must carry
 constexpr std::uint32_t queue_max = 1'000'000;
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,7 +126,7 @@ Result<TrialFolder> TrialFolder::take(const std::string& run_directory, const st
   LT_TRY(Pipe pipe, make_pipe());
   const Fd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   LT_TRY(Child watcher, Child::start({own_program(), "sweep", "watch", "--folder", path, "--device", device},
-                                     {pipe.read_end.get(), nothing.get(), nothing.get()}));
+                                     {pipe.read_end.get(), nothing.get(), nothing.get()}, Lifetime::its_own));
   return TrialFolder(path, std::move(lock), std::move(watcher), std::move(pipe.write_end));
 }
 
@@ -142,8 +141,6 @@ TrialFolder::~TrialFolder() {
 
 Status watch_trials(const std::string& folder, const std::string& device) {
   // It outlives whoever started it, and whatever told that one to end.
-  ::prctl(PR_SET_PDEATHSIG, 0);
-  ::setsid();
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
   char word = 0;
   ssize_t count = 0;

@@ -49,6 +49,12 @@ Status write_into(const std::string& path, std::string_view text) {
   return write_whole(fd.get(), text, path);
 }
 
+// As `/dev/stdout` is, to wherever the shell has sent it.
+bool is_standard_output(const struct stat& file) {
+  struct stat output {};
+  return ::fstat(STDOUT_FILENO, &output) == 0 && output.st_dev == file.st_dev && output.st_ino == file.st_ino;
+}
+
 }  // namespace
 
 Status write_file(const std::string& path, std::string_view text, unsigned mode) {
@@ -57,6 +63,7 @@ Status write_file(const std::string& path, std::string_view text, unsigned mode)
   const bool is_link = ::lstat(path.c_str(), &itself) == 0 && S_ISLNK(itself.st_mode);
   const bool is_there = ::stat(path.c_str(), &target) == 0;
   if (is_there && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode)) return write_into(path, text);
+  if (is_link && is_there && is_standard_output(target)) return write_whole(STDOUT_FILENO, text, path);
   if (is_link) return fail(Errc::invalid, path + " is a symbolic link; name the file it points to");
   std::string temporary = path + ".XXXXXX";
   const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));

@@ -42,7 +42,7 @@ class Fd {
 
 /// Writes `text` to a new file beside `path` and renames it over `path`, so that no reader sees half of it.
 /// The file has mode `mode` from its first byte on. Only a file is ever replaced: a device or a pipe (`/dev/stdout`) is
-/// written into. @error invalid: `path` is a symbolic link to a file, or to nothing
+/// written into, and so is a link to where the standard output goes. @error invalid: `path` is a symbolic link to a file, or to nothing
 [[nodiscard]] Status write_file(const std::string& path, std::string_view text, unsigned mode);
 
 [[nodiscard]] Status set_nonblocking(int fd, bool nonblocking);

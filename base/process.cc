@@ -47,9 +47,14 @@ Result<Launch> prepare(const Argv& argv) {
 
 using Streams = Child::Streams;
 
-[[noreturn]] void become(const Launch& launch, const Streams& streams, pid_t parent) {
+void die_with(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
+}
+
+[[noreturn]] void become(const Launch& launch, const Streams& streams, pid_t parent, Lifetime lifetime) {
+  if (lifetime == Lifetime::with_ours) die_with(parent);
+  if (lifetime == Lifetime::its_own) ::setsid();
   ::dup2(streams.in, 0);
   ::dup2(streams.out, 1);
   ::dup2(streams.err, 2);
@@ -62,11 +67,11 @@ using Streams = Child::Streams;
   ::_exit(127);
 }
 
-Result<pid_t> spawn(const Launch& launch, const Streams& streams) {
+Result<pid_t> spawn(const Launch& launch, const Streams& streams, Lifetime lifetime) {
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "cannot start " + launch.path);
-  if (pid == 0) become(launch, streams, parent);
+  if (pid == 0) become(launch, streams, parent, lifetime);
   return pid;
 }
 
@@ -172,7 +177,7 @@ Result<ProcessOutput> run_process(const Argv& argv, const ProcessOptions& option
   LT_TRY(Pipe out, make_pipe());
   LT_TRY(Pipe err, make_pipe());
   LT_CHECK(set_nonblocking(in.write_end.get(), true));
-  LT_TRY(const pid_t pid, spawn(launch, {in.read_end.get(), out.write_end.get(), err.write_end.get()}));
+  LT_TRY(const pid_t pid, spawn(launch, {in.read_end.get(), out.write_end.get(), err.write_end.get()}, Lifetime::with_ours));
   in.read_end.reset();
   out.write_end.reset();
   err.write_end.reset();
@@ -196,13 +201,13 @@ Result<Child> Child::start(const Options& options) {
   const std::string path = options.output_path.empty() ? "/dev/null" : options.output_path;
   const Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!in.is_open() || !out.is_open()) return fail_errno(errno, "cannot open " + path);
-  LT_TRY(const pid_t pid, spawn(launch, {in.get(), out.get(), out.get()}));
+  LT_TRY(const pid_t pid, spawn(launch, {in.get(), out.get(), out.get()}, options.lifetime));
   return Child(pid);
 }
 
-Result<Child> Child::start(const Argv& argv, const Streams& streams) {
+Result<Child> Child::start(const Argv& argv, const Streams& streams, Lifetime lifetime) {
   LT_TRY(const Launch launch, prepare(argv));
-  LT_TRY(const pid_t pid, spawn(launch, streams));
+  LT_TRY(const pid_t pid, spawn(launch, streams, lifetime));
   return Child(pid);
 }
 

@@ -37,13 +37,17 @@ struct ProcessOutput {
 /// The path of `program` on PATH (and in the sbin directories), if it is there.
 [[nodiscard]] std::optional<std::string> find_program(const std::string& program);
 
+/// with_ours: ended when its owner goes, and by the kernel when the thread that started it dies ·
+/// its_own: in a session of its own from its first instant, and it lives on.
+enum class Lifetime { with_ours, its_own };
+
 /// A child that lives until it is ended: a daemon, a listener, an emulator.
-/// It is ended when its owner goes, and by the kernel when this program dies.
 class Child {
  public:
   struct Options {
     Argv argv;
-    std::string output_path;  // standard output and error go here; empty: /dev/null
+    std::string output_path;  // standard output and error are added to it; empty: /dev/null
+    Lifetime lifetime{Lifetime::with_ours};
   };
   static Result<Child> start(const Options& options);
 
@@ -53,7 +57,7 @@ class Child {
     int out;
     int err;
   };
-  static Result<Child> start(const Argv& argv, const Streams& streams);
+  static Result<Child> start(const Argv& argv, const Streams& streams, Lifetime lifetime = Lifetime::with_ours);
 
   Child() = default;
   Child(Child&& other) noexcept
@@ -68,7 +72,7 @@ class Child {
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds deadline);
   /// SIGTERM, then SIGKILL after `patience`. @return the exit code
   int end(std::chrono::milliseconds patience);
-  /// Lets it live on by itself: for what has to outlive this program. @return its process id
+  /// Lets it live on by itself. @pre its lifetime is its own @return its process id
   pid_t release() { return std::exchange(pid_, -1); }
 
  private:

@@ -184,7 +184,14 @@ TEST_CASE("a sweep between two gateways measures beside the link and leaves noth
 
 namespace {
 
+// As an owner who keeps configs elsewhere has it.
+void put_a_link_in_the_place_of(const std::string& path) {
+  std::filesystem::rename(path, path + ".kept");
+  std::filesystem::create_symlink(path + ".kept", path);
+}
+
 void stay_when_confirmed_and_go_by_rollback(Hosts& hosts) {
+  put_a_link_in_the_place_of(hosts.files.office.config_path);
   const std::string office = read(hosts.files.office.config_path);
   const std::string offsite = read(hosts.files.offsite.config_path);
   const auto applied = hosts.applied(lab::Host::offsite_gw, "apply", {"--arm", "native mtu=9000", "--within", "60"});
@@ -197,7 +204,9 @@ void stay_when_confirmed_and_go_by_rollback(Hosts& hosts) {
     CHECK(read(path).find("mtu = 9000") != std::string::npos);
     CHECK(read(path).find("allow = true") != std::string::npos);
   }
+  CHECK(std::filesystem::is_symlink(hosts.files.office.config_path));
   CHECK(hosts.status("office")["tunnel_mtu_bytes"].get<int>() == 9000);
+  CHECK(read(hosts.state_of_site(lab::Host::office_gw) + "/office.link.log").find("started") != std::string::npos);
   // The time is over, and it stays.
   CHECK(hosts.applied(lab::Host::offsite_gw, "confirm").exit_code == 1);
   const auto back = hosts.applied(lab::Host::offsite_gw, "rollback");

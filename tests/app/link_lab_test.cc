@@ -30,6 +30,18 @@ TEST_CASE("two sites join, carry both families between their LANs, and leave the
   CHECK(sites.network_of(lab::Host::offsite_gw) == offsite_before);
 }
 
+TEST_CASE("status names what packets were dropped for", "[app][link][netns]") {
+  Sites sites;
+  sites.start_both();
+  sites.wait_until_up();
+  require(run_checked(sites.sandbox.exec(lab::Host::office_lan, {"ip", "addr", "add", "203.0.113.77/32", "dev", "lo"})));
+  require(run_process(sites.sandbox.exec(lab::Host::office_lan, {"ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", "-I", "203.0.113.77", offsite_v4})));
+  const auto status = require(run_process(sites.sandbox.exec(lab::Host::office_gw, {program, "status", "--site", "office", "--run-dir", sites.folder.path()})));
+  INFO(status.out << status.err);
+  CHECK(status.out.find(" dropped (source_not_allowed ") != std::string::npos);
+  CHECK(status.out.find(" 0 dropped\n") != std::string::npos);  // of the other direction there is nothing to name
+}
+
 namespace {
 
 // How often lanes of a site have ended, for whatever reason.

@@ -136,6 +136,20 @@ TEST_CASE("a symbolic link to a file, or to nothing, is left as it is", "[base][
   CHECK_FALSE(std::filesystem::exists(folder.file("nothing")));
 }
 
+TEST_CASE("a link to the standard output is written into, wherever the shell has sent it", "[base][fd]") {
+  const Folder folder;
+  const Fd output(::open(folder.file("output").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(output.is_open());
+  const Fd before(::dup(STDOUT_FILENO));
+  REQUIRE(::dup2(output.get(), STDOUT_FILENO) == STDOUT_FILENO);
+  const auto written = write_file("/dev/stdout", "text", 0600);
+  const auto more = write_file("/dev/stdout", "more", 0600);
+  REQUIRE(::dup2(before.get(), STDOUT_FILENO) == STDOUT_FILENO);
+  CHECK(written);
+  CHECK(more);
+  CHECK(read_file(folder.file("output"), 100) == "textmore");
+}
+
 TEST_CASE("a reader never sees half of a file that is being replaced", "[base][fd]") {
   const Folder folder;
   const std::string path = folder.file("state");

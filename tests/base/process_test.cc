@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -180,29 +181,44 @@ TEST_CASE("a child that is sent a signal ends by it", "[base][process]") {
   CHECK(child->wait(seconds(20)) == 128 + SIGUSR1);
 }
 
-TEST_CASE("a child dies with the program that started it, however that ends", "[base][process]") {
+// Starts a child from a program that is killed in the same instant, and waits until that is over. @return the child's id
+pid_t orphan(Lifetime lifetime) {
   const TemporaryFile pid_file;
   const pid_t parent = ::fork();
   REQUIRE(parent >= 0);
   if (parent == 0) {
-    auto child = Child::start({.argv = {"sleep", "100"}, .output_path = {}});
+    auto child = Child::start({.argv = {"sleep", "100"}, .output_path = {}, .lifetime = lifetime});
     const bool is_written =
         child && write_file(pid_file.path, std::to_string(child->pid()), 0600).has_value();
     if (!is_written) ::_exit(1);
     ::raise(SIGKILL);
   }
-  const std::string text = pid_file.wait_for_text();
-  const auto pid = parse_u64(text);
+  const auto pid = parse_u64(pid_file.wait_for_text());
   REQUIRE(pid);
+  REQUIRE(::waitpid(parent, nullptr, 0) == parent);
+  return static_cast<pid_t>(*pid);
+}
+
+// A zombie waits for whoever adopted it; it runs no more.
+bool runs(pid_t pid) {
+  const auto status = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+  return status && status->find(") Z ") == std::string::npos;
+}
+
+TEST_CASE("a child dies with the program that started it, however that ends", "[base][process]") {
+  const pid_t pid = orphan(Lifetime::with_ours);
   const auto until = now() + seconds(20);
-  // A zombie waits for whoever adopted it; it runs no more.
-  const auto runs = [&] {
-    const auto status = read_file("/proc/" + text + "/stat", 4096);
-    return status && status->find(") Z ") == std::string::npos;
-  };
-  while (runs() && now() < until)
+  while (runs(pid) && now() < until)
     std::this_thread::yield();
-  CHECK_FALSE(runs());
+  CHECK_FALSE(runs(pid));
+}
+
+TEST_CASE("a child with a lifetime of its own lives on in a session of its own, however its parent ends", "[base][process]") {
+  const pid_t pid = orphan(Lifetime::its_own);
+  // The kernel's signal for the orphans of a program is sent before that one can be waited for.
+  CHECK(runs(pid));
+  CHECK(::getsid(pid) == pid);
+  CHECK(::kill(pid, SIGKILL) == 0);
 }
 
 }  // namespace
