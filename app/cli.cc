@@ -158,7 +158,7 @@ void add_sweep(CLI::App& app, Shell& shell) {
   command->add_flag("--native,!--no-native", options->with_native, "try the native link (default: yes)");
   command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "try OpenVPN (default: yes)");
   command->add_option("--arm", options->arms, "only these and the bare line: \"native mtu=9000\", \"openvpn proto=tcp\"; repeatable");
-  command->add_option("--seed", options->seed, "of the order of trials and of the line (default: drawn and printed)");
+  command->add_option("--seed", options->seed, "of the order of trials and of the line (default: drawn and printed)")->check(CLI::NonNegativeNumber);
   command->add_option("--blocks", options->blocks, "a ranking of that many fresh starts of each setting instead of a decision")->check(CLI::Range(1, 1000));
   command->add_option("--seconds", options->seconds, "measured each way (default: what line and budget allow, at most 4; a ranking: 4)")->check(CLI::Range(1, 300));
   command->add_option("--omit", options->omit_seconds, "left out before (default: likewise, at most 2; a ranking: 2)")->check(CLI::Range(0, 60));
@@ -192,7 +192,7 @@ void add_lab_up(CLI::App& lab, Shell& shell) {
   CLI::App* command = add_command(lab, shell, "up", "build a lab and leave it standing");
   add_lab_name(command, options->name);
   command->add_option("--profile", options->profile, "the line")->capture_default_str();
-  command->add_option("--seed", options->seed, "of loss, bursts, corruption and jitter (default: drawn and told)");
+  command->add_option("--seed", options->seed, "of loss, bursts, corruption and jitter (default: drawn and told)")->check(CLI::NonNegativeNumber);
   command->add_option("--congestion", options->congestion_control, "of the hosts (default: cubic)");
   command->add_option("WORDS", options->settings, "over the profile, for example rate=100mbit loss=0.1%");
   command->footer(lab_help());
@@ -279,7 +279,7 @@ void add_lab_emulate(CLI::App& lab, Shell& shell) {
 void add_lab_demo(CLI::App& lab, Shell& shell) {
   const auto options = std::make_shared<DemoOptions>();
   CLI::App* command = add_command(lab, shell, "demo", "link, sweep and OpenVPN export on one machine; leaves nothing behind");
-  command->add_option("--seed", options->seed, "of the whole run (default: drawn and printed)");
+  command->add_option("--seed", options->seed, "of the whole run (default: drawn and printed)")->check(CLI::NonNegativeNumber);
   command->add_option("--blocks", options->blocks, "fresh starts of each setting in the sweep")->check(CLI::Range(1, 100))->capture_default_str();
   command->add_option("--keep", options->keep_folder, "keep the exported OpenVPN pair in this new folder");
   command->callback([&shell, options] {
@@ -299,7 +299,7 @@ void add_lab_bench(CLI::App& lab, Shell& shell) {
   command->add_option("--budget", options->budget_seconds, "seconds; no block is begun that would not end in time");
   command->add_option("--scene", options->scenes, "only scenes whose name holds this, for example `80 ms`; repeatable");
   command->add_option("--row", options->rows, "only rows whose name begins with this, for example linktune; repeatable");
-  command->add_option("--seed", options->seed, "of the order")->capture_default_str();
+  command->add_option("--seed", options->seed, "of the order")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--journal", options->journal, "a new file for what is measured (default: ./linktune-bench-SUITE-TIME.jsonl)");
   command->add_option("--resume", options->resume, "go on in this journal; it may hold several suites");
   command->add_option("--report", options->report, "measure nothing: the report of these journals");
@@ -332,7 +332,7 @@ void add_lab_grid(CLI::App& lab, Shell& shell) {
   command->add_flag("--whole", options->is_whole, "the grid also holds what is one knob away from each arm: hours");
   command->add_flag("--native,!--no-native", options->with_native, "try the native link (default: yes)");
   command->add_flag("--openvpn,!--no-openvpn", options->with_openvpn, "try OpenVPN (default: yes)");
-  command->add_option("--seed", options->seed, "of the order of trials and of the line")->capture_default_str();
+  command->add_option("--seed", options->seed, "of the order of trials and of the line")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->footer("Without --profile: the table of all results in the folder; exit code 0 when at least 95 % of them are within 5 %.");
   command->callback([&shell, options] {
     shell.command = [options](Log&) -> Result<Outcome> {

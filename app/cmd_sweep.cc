@@ -17,6 +17,7 @@
 #include "configs/toml_reader.h"
 #include "tuner/journal.h"
 #include "tuner/page.h"
+#include "tuner/probe_host.h"
 #include "tuner/random.h"
 #include "tuner/space.h"
 
@@ -255,6 +256,7 @@ Result<Job> new_job(const SweepCommand& command) {
   LT_CHECK(check_arms(job.options.arms));
   if (command.seconds) job.options.plan.duration = std::chrono::seconds(*command.seconds);
   if (command.omit_seconds) job.options.plan.omit = std::chrono::seconds(*command.omit_seconds);
+  LT_CHECK(tuner::check_congestion(command.congestion));
   job.options.plan.congestion = command.congestion;
   LT_CHECK(tuner::validate(job.options.plan));
   job.options.seed = command.seed.value_or(tuner::fresh_seed());

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/text.h"
+#include "configs/openvpn_options.h"
 
 namespace lt::configs {
 
@@ -85,6 +86,35 @@ void add_repeated(const LintSubject& subject, std::vector<LintFinding>& findings
                             (last->file == line.file ? "" : " of " + printable(last->file, 100)) +
                             ", and the last one counts",
                         "take one of them away"});
+  }
+}
+
+// What the config itself allows OpenVPN not to know.
+std::set<std::string> ignored_options(const LintSubject& subject) {
+  std::set<std::string> names;
+  for (const OpenVpnLine& line : subject.lines) {
+    if (line.option() == "ignore-unknown-option") names.insert(line.words.begin() + 1, line.words.end());
+  }
+  return names;
+}
+
+// Of such a line only the first word is shown: what follows may be a secret.
+void add_unknown(const LintSubject& subject, std::vector<LintFinding>& findings) {
+  const auto ignored = ignored_options(subject);
+  for (const OpenVpnLine& line : subject.lines) {
+    if (ignored.contains(line.option()) || (is_openvpn_option(line.option()) && !is_windows_option(line.option()))) continue;
+    const std::string name = printable(line.option(), 40);
+    if (is_windows_option(line.option())) {
+      findings.push_back({LintKind::note, "windows-only", line.file, line.number, name,
+                          "only OpenVPN on Windows knows " + name + ": anywhere else it does not start with it",
+                          "say `setenv opt` before it, where other systems read this file too"});
+      continue;
+    }
+    const auto meant = nearest_openvpn_option(line.option());
+    findings.push_back({LintKind::fatal, "unknown-option", line.file, line.number, name,
+                        "OpenVPN has no option " + name + ", and does not start with one that it does not know",
+                        meant ? "did you mean " + *meant + "? If not, take the line away"
+                              : "take the line away, or allow it with `ignore-unknown-option " + name + "`"});
   }
 }
 
@@ -227,6 +257,7 @@ std::vector<LintFinding> lint(const LintSubject& subject) {
     }
   }
   add_repeated(subject, findings);
+  add_unknown(subject, findings);
   sort_by_weight(findings);
   return findings;
 }

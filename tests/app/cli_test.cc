@@ -45,6 +45,8 @@ TEST_CASE("wrong input gets its exit code and a sentence with the cure", "[app][
       {{"sweep", "--lab", "wan", "--arm", "wiregard"}, 2, "native"},
       {{"sweep", "--lab", "wan", "--blocks", "0"}, 2, "--blocks"},
       {{"sweep", "--lab", "wan", "--seconds", "0"}, 2, "--seconds"},
+      {{"sweep", "--lab", "wan", "--seed", "-1"}, 2, "--seed"},
+      {{"sweep", "--lab", "wan", "--congestion", "cubik"}, 2, "this kernel has: "},
       {{"sweep", "--config", "/nonexistent.toml"}, 1, "/nonexistent.toml"},
       {{"lab", "up", "--profile", "wam"}, 2, "did you mean wan?"},
       {{"lab", "set", "rat=5mbit"}, 1, "lab up"},

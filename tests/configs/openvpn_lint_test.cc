@@ -251,6 +251,30 @@ TEST_CASE("a config of the old kind is read on and all of it is named", "[config
   CHECK(found(text, "2.4").contains("slow-cipher-alone"));
 }
 
+TEST_CASE("a misspelt option is fatal and its cure names the one that was meant", "[configs][lint]") {
+  const auto findings = lint(subject_of(client + "tun-mut 9000\nauth-usr-pass hunter2\nzzzzzzzzzzzz hunter2\n", "2.6"));
+  REQUIRE(findings.size() == 3);
+  for (const LintFinding& one : findings) {
+    CHECK(one.rule == "unknown-option");
+    CHECK(one.kind == LintKind::fatal);
+    CHECK_FALSE(has(one.found + one.reason + one.cure, "hunter2"));
+  }
+  CHECK(has(findings[0].cure, "did you mean tun-mtu?"));
+  CHECK(has(findings[1].cure, "did you mean auth-user-pass?"));
+  CHECK(has(findings[2].cure, "ignore-unknown-option zzzzzzzzzzzz"));
+}
+
+TEST_CASE("an option that the config lets OpenVPN not know is no finding", "[configs][lint]") {
+  CHECK(found(client + "ignore-unknown-option new-a new-b\nnew-a 1\nnew-b\nsetenv opt new-c 2\n", "2.6").empty());
+}
+
+TEST_CASE("an option of Windows alone is noted", "[configs][lint]") {
+  const auto findings = lint(subject_of(client + "block-outside-dns\n", "2.6"));
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].rule == "windows-only");
+  CHECK(findings[0].kind == LintKind::note);
+}
+
 TEST_CASE("findings come worst first and in the order of the file", "[configs][lint]") {
   const auto findings =
       lint(subject_of(client + "sndbuf 5000\nrcvbuf 0\nncp-disable\nno-replay\n", "2.6"));
