@@ -177,6 +177,7 @@ void log_event(Log& log, const tunnel::LinkEvent& event) {
     case Kind::session_up: return log.info("session_up", fields);
     case Kind::lane_up: return log.info("lane_up", fields);
     case Kind::lane_ended: return log.info("lane_ended", fields);
+    case Kind::path_narrow: return log.warn("path_narrow", fields);
   }
 }
 

@@ -112,7 +112,7 @@ Result<tuner::Physics> LabBench::physics(const std::stop_token& stop) {
   LT_TRY(const auto client, probe_client());
   std::optional<tuner::Physics> physics;
   LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
-    LT_TRY(physics, tuner::survey_line({.client = client, .data = sandbox_.topology().offsite.wan_v4.address}, stop));
+    LT_TRY(physics, tuner::survey_line({.client = client, .data = sandbox_.topology().offsite.wan_v4.address}, bare_segments_, stop));
     return {};
   }));
   LT_CHECK(add_cipher_speeds(*physics));
@@ -154,7 +154,8 @@ Result<tuner::Sample> LabBench::measure(const tuner::TrialPlan& plan, const std:
   LT_TRY(const auto client, probe_client());
   std::optional<tuner::Sample> sample;
   LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
-    LT_TRY(sample, tuner::measure_by_probe(client, *data_, std::nullopt, plan, stop));
+    auto* const bare_line = data_ == sandbox_.topology().offsite.wan_v4.address ? &bare_segments_ : nullptr;
+    LT_TRY(sample, tuner::measure_by_probe(client, *data_, std::nullopt, plan, stop, 0, bare_line));
     return {};
   }));
   return *sample;

@@ -69,6 +69,7 @@ class LabBench final : public tuner::Bench {
   std::optional<OpenVpnPair> openvpn_;
   std::optional<WireGuardPair> wireguard_;
   std::optional<std::uint32_t> mtu_;  // of the device of what is prepared; none: the bare line
+  tuner::BareSegments bare_segments_;
   std::optional<IpAddress> data_;  // where the probe finds the far end of what is prepared
 };
 

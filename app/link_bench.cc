@@ -312,7 +312,7 @@ Result<tuner::Physics> LinkBench::physics(const std::stop_token& stop) {
   LT_TRY(const auto started, prepare({.label = "bare line", .carrier = tuner::ArmCarrier::bare}, stop));
   if (started.failure) return fail(*started.failure);
   const Either either(stop, lost_.get_token());
-  auto surveyed = unless_lost(tuner::survey_line({.client = target_->probe, .data = target_->data}, either.token()), stop);
+  auto surveyed = unless_lost(tuner::survey_line({.client = target_->probe, .data = target_->data}, bare_segments_, either.token()), stop);
   if (surveyed) surveyed->device_rate = device_rate_towards(target_->data);
   LT_CHECK(dismantle());
   return surveyed;
@@ -339,7 +339,8 @@ Result<tuner::Sample> LinkBench::measure(const tuner::TrialPlan& plan, const std
   if (!target_) return fail(Errc::rejected, "nothing is prepared");
   was_silent_ = false;
   const Either either(stop, lost_.get_token());
-  auto sample = unless_lost(tuner::measure_by_probe(target_->probe, target_->data, std::nullopt, plan, either.token(), target_->data_port), stop);
+  auto sample = unless_lost(tuner::measure_by_probe(target_->probe, target_->data, std::nullopt, plan, either.token(), target_->data_port,
+                                                            target_->mtu ? nullptr : &bare_segments_), stop);
   if (sample && sample->failure && was_silent_) return fail(silence(*sample->failure));
   return sample;
 }

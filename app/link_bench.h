@@ -75,6 +75,7 @@ class LinkBench final : public tuner::Bench {
   LinkBenchOptions options_;
   SweepLine line_;
 
+  tuner::BareSegments bare_segments_;
   // Of the lease: the sweep's thread uses them, the beating one may take them away.
   std::mutex mutex_;
   std::unique_ptr<TrialHost> host_;

@@ -67,6 +67,7 @@ Json status_json(const configs::LinkConfig& config, const tunnel::LinkSnapshot& 
   status["peer"] = snapshot.has_lane ? Json(snapshot.peer) : Json();
   status["tunnel_mtu_bytes"] = snapshot.has_lane ? Json(snapshot.tun_mtu) : Json();
   status["congestion_control"] = snapshot.has_lane ? Json(snapshot.congestion_control) : Json();
+  status["segment_bytes_max"] = snapshot.segment_bytes_max > 0 ? Json(snapshot.segment_bytes_max) : Json();
   status["rtt_us"] = snapshot.rtt ? Json(snapshot.rtt->count() / 1000) : Json();
   status["session_age_s"] = snapshot.lane_age ? Json(snapshot.lane_age->count() / 1'000'000'000) : Json();
   status["lanes_agreed"] = snapshot.lanes_agreed;
@@ -118,6 +119,9 @@ std::string status_text(const Json& status) {
                         status["rtt_us"].get<double>() / 1000, status["tunnel_mtu_bytes"].get<unsigned>(),
                         status["congestion_control"].get<std::string>(), status["io"].get<std::string>(),
                         status["offload"].get<bool>() ? "on" : "off");
+  }
+  if (status["segment_bytes_max"].is_number()) {
+    text += format("  the path drops large packets and tells nobody: TCP segments of at most {} bytes\n", status["segment_bytes_max"].get<unsigned>());
   }
   if (status["lanes_agreed"].get<std::size_t>() > 1) {
     text += format("  {} of {} lanes:", status["lanes"].size(), status["lanes_agreed"].get<std::size_t>());

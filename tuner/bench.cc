@@ -89,15 +89,15 @@ Result<GateOutcome> Bench::gate(const std::stop_token&) {
 
 Result<Sample> measure_by_probe(const ProbeClientOptions& client, const IpAddress& data,
                                 const std::optional<IpAddress>& source, const TrialPlan& plan,
-                                const std::stop_token& stop, std::uint16_t data_port) {
+                                const std::stop_token& stop, std::uint16_t data_port, BareSegments* bare_line) {
   std::vector<ProbeResult> results;
   for (const Load load : plan.loads) {
     ProbeRequest request = request_for(plan, load, results.empty());
     request.data = data;
     request.source = source;
     request.data_port = data_port;
-    LT_TRY(ProbeResult result,
-           when_free(stop, [&] { return run_probe(client, request, stop); }));
+    LT_TRY(ProbeResult result, bare_line != nullptr ? run_bare_probe(client, request, *bare_line, stop)
+                                                    : when_free(stop, [&] { return run_probe(client, request, stop); }));
     results.push_back(std::move(result));
     if (results.back().path_failure) break;  // the arm is down; more tests would only say so again
   }

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "tuner/arm.h"
 #include "tuner/gate.h"
+#include "tuner/bare_segments.h"
 #include "tuner/physics.h"
 #include "tuner/sample.h"
 
@@ -75,11 +76,12 @@ class Bench {
 
 /// The trial's tests against a running probe server, one after another, as one sample: what a
 /// bench's measure() does once its arm is up. `data` is the server's address on the path under
-/// test. `data_port` 0: the server picks one, TCP and UDP.
+/// test. `data_port` 0: the server picks one, TCP and UDP. `bare_line`: it is the bare line that is measured.
 [[nodiscard]] Result<Sample> measure_by_probe(const ProbeClientOptions& client,
                                               const IpAddress& data,
                                               const std::optional<IpAddress>& source,
                                               const TrialPlan& plan, const std::stop_token& stop,
-                                              std::uint16_t data_port = 0);
+                                              std::uint16_t data_port = 0,
+                                              BareSegments* bare_line = nullptr);
 
 }  // namespace lt::tuner

@@ -22,8 +22,8 @@ LineWay way_of(const WayShape& shape, Family family) {
 
 class Survey {
  public:
-  Survey(const SurveyOptions& options, const std::stop_token& stop)
-      : options_(options), stop_(stop) {}
+  Survey(const SurveyOptions& options, BareSegments& segments, const std::stop_token& stop)
+      : options_(options), segments_(segments), stop_(stop) {}
 
   Result<Physics> run() {
     physics_.family = options_.data.family;
@@ -32,6 +32,11 @@ class Survey {
     for (const Load load : {Load::up, Load::down}) {
       LT_CHECK(goodput(load, 1));
       if (options_.flows > 1) LT_CHECK(goodput(load, options_.flows));
+    }
+    if (const auto most = segments_.bytes_max(); most > 0) {
+      physics_.notes.push_back(format(
+          "the line drops TCP segments of the usual size and tells nobody: it was measured with {} bytes at most, as "
+          "behind a router that clamps the MSS", most));
     }
     return std::move(physics_);
   }
@@ -77,8 +82,7 @@ class Survey {
     request.load = load;
     request.flows = flows;
     request.congestion = options_.congestion;
-    LT_TRY(const ProbeResult result,
-           when_free(stop_, [&] { return run_probe(options_.client, request, stop_); }));
+    LT_TRY(const ProbeResult result, run_bare_probe(options_.client, request, segments_, stop_));
     if (result.idle.latency.count > 0) physics_.idle = result.idle.latency;
     const auto& flow = load == Load::up ? result.up : result.down;
     if (result.path_failure || !flow) {
@@ -93,14 +97,15 @@ class Survey {
   }
 
   const SurveyOptions& options_;
+  BareSegments& segments_;
   const std::stop_token& stop_;
   Physics physics_;
 };
 
 }  // namespace
 
-Result<Physics> survey_line(const SurveyOptions& options, const std::stop_token& stop) {
-  return Survey(options, stop).run();
+Result<Physics> survey_line(const SurveyOptions& options, BareSegments& segments, const std::stop_token& stop) {
+  return Survey(options, segments, stop).run();
 }
 
 }  // namespace lt::tuner

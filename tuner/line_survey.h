@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "tuner/bare_segments.h"
 #include "tuner/physics.h"
 #include "tuner/probe.h"
 
@@ -21,10 +22,10 @@ struct SurveyOptions {
   unsigned flows{4};  // besides one: what one connection leaves unused shows what loss costs it
 };
 
-/// Path MTU and fragments each way, the idle round trip, and the goodput of the bare line each way:
+/// `segments` gets what size of TCP segments the line carries. Path MTU and fragments each way, the idle round trip, and the goodput of the bare line each way:
 /// the better of one connection and of several. What the line does not let pass becomes a note.
 /// @error as run_probe: the bench is at fault
-[[nodiscard]] Result<Physics> survey_line(const SurveyOptions& options,
+[[nodiscard]] Result<Physics> survey_line(const SurveyOptions& options, BareSegments& segments,
                                           const std::stop_token& stop);
 
 }  // namespace lt::tuner

@@ -80,6 +80,7 @@ struct ProbeRequest {
   unsigned flows{1};                  // TCP connections for each direction
   Load load{Load::up};
   std::string congestion{"cubic"};  // TCP_CONGESTION at both ends
+  std::uint32_t segment_bytes_max{0};  // TCP_MAXSEG at this end, which bounds both ways; 0: as the system finds it
   unsigned echo_per_second{200};
   unsigned echo_bytes{echo_bytes_min};  // UDP payload
 };
@@ -150,6 +151,7 @@ struct ProbeResult {
   ProbeRequest request;
   std::optional<Error>
       path_failure;  // the path under test did not carry the test; the rest may be empty
+  bool is_starved{false};  // it failed since connections opened, and not a byte passed on them
   std::optional<FlowResult> up;
   std::optional<FlowResult> down;
   EchoResult idle;

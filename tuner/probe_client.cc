@@ -63,7 +63,11 @@ struct Flows {
 // A connection counts when the server's welcome came back through the path under test.
 Result<Fd> open_flow(const ProbeRequest& request, const Ports& ports, bool is_up, unsigned flow,
                      Instant deadline) {
-  LT_TRY(Fd fd, connect_tcp(request.data, ports.tcp, request.source, request.congestion, deadline));
+  const auto prepare = [&](int fd) -> Status {
+    LT_CHECK(set_segment_bytes_max(fd, request.segment_bytes_max));
+    return set_congestion(fd, request.congestion);
+  };
+  LT_TRY(Fd fd, connect_tcp(request.data, ports.tcp, request.source, prepare, deadline));
   const FlowGreeting greeting{ports.nonce, is_up, static_cast<std::uint8_t>(flow)};
   LT_CHECK(send_all(fd.get(), greeting.encode(), deadline));
   std::array<Byte, 1> welcome{};
@@ -197,6 +201,7 @@ class Test {
     if (result_.up) describe_sender(*result_.up, ours.retransmits, ours.rtt_us, ours.congestion);
     if (result_.down)
       describe_sender(*result_.down, theirs.retransmits, theirs.rtt_us, theirs.congestion);
+    result_.is_starved = starved;
     if (starved) {
       result_.path_failure =
           Error{Errc::timed_out, "the path under test connects, but carries no data", 0};

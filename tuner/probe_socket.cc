@@ -90,13 +90,6 @@ Result<BoundSocket> bind_udp(const IpAddress& address, std::uint16_t port) {
 }
 
 Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
-                       const std::optional<IpAddress>& source, const std::string& congestion,
-                       Instant deadline) {
-  return connect_tcp(
-      address, port, source, [&](int fd) { return set_congestion(fd, congestion); }, deadline);
-}
-
-Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
                        const std::optional<IpAddress>& source,
                        const std::function<Status(int)>& prepare, Instant deadline) {
   LT_TRY(Fd fd, open_socket(address, SOCK_STREAM));
@@ -126,6 +119,11 @@ Result<Fd> connect_udp(const IpAddress& address, std::uint16_t port,
     return fail_errno(errno, "cannot reach " + address.text());
   }
   return fd;
+}
+
+Status set_segment_bytes_max(int fd, std::uint32_t bytes) {
+  if (bytes == 0 || ::setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof bytes) == 0) return {};
+  return fail_errno(errno, "cannot send TCP segments of " + std::to_string(bytes) + " bytes");
 }
 
 Status set_congestion(int fd, const std::string& name) {

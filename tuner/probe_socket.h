@@ -45,11 +45,7 @@ struct BoundSocket {
 [[nodiscard]] Result<BoundSocket> listen_tcp(const IpAddress& address, std::uint16_t port,
                                              const std::function<Status(int fd)>& prepare);
 [[nodiscard]] Result<BoundSocket> bind_udp(const IpAddress& address, std::uint16_t port);
-/// @error unreachable · timed_out · interrupted
-[[nodiscard]] Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
-                                     const std::optional<IpAddress>& source,
-                                     const std::string& congestion, Instant deadline);
-/// The same, with `prepare` for what must be set before the connection is made.
+/// @param prepare  what must be set before the connection is made. @error unreachable · timed_out
 [[nodiscard]] Result<Fd> connect_tcp(const IpAddress& address, std::uint16_t port,
                                      const std::optional<IpAddress>& source,
                                      const std::function<Status(int fd)>& prepare,
@@ -60,6 +56,8 @@ struct BoundSocket {
 /// Pins TCP_CONGESTION. @error unsupported, not_permitted: the sentence holds the cure
 [[nodiscard]] Status set_congestion(int fd, const std::string& name);
 [[nodiscard]] std::string congestion_of(int fd);
+/// TCP_MAXSEG, before the connection is made: it bounds both ways. 0: leaves it to the system (unit: B)
+[[nodiscard]] Status set_segment_bytes_max(int fd, std::uint32_t bytes);
 
 /// What the kernel says of a TCP connection; zeros where it says nothing.
 [[nodiscard]] tcp_info tcp_info_of(int fd);

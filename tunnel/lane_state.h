@@ -126,6 +126,8 @@ struct LaneState {
     return is_listening.load(std::memory_order_acquire) ? last_authenticated.get() : now;
   }
 
+  /// Whether full size ever went there and came back on this connection itself.
+  [[nodiscard]] bool has_proof() const { return last_pong.get() != Instant(); }
   /// When the path was last proven: full size went there and came back, here or on the lane whose traffic goes on here. P-63
   [[nodiscard]] Instant last_proof() const { return std::max(last_pong.get(), proven_before.get()); }
 

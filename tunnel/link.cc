@@ -128,7 +128,7 @@ Status Link::serve_events() {
   }
   Instant next = machine_->next_deadline(now);
   if (!is_accepting) next = std::min(next, accept_paused_until_);
-  for (const auto& [id, until] : unresolved_) next = std::min(next, until);
+  for (const auto& [wish, until] : unresolved_) next = std::min(next, until);
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now);
   const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
   if (::poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) {
@@ -232,32 +232,35 @@ Link::Connection* Link::find_connection(ConnectionId id) {
 
 void Link::carry_out(DoConnect& wish) {
   resolver_->ask();
-  connect(wish.id);
+  connect(wish);
 }
 
-void Link::connect(ConnectionId id) {
+void Link::connect(const DoConnect& wish) {
+  const auto [id, segment_bytes_max] = wish;
   const Instant now = std::chrono::steady_clock::now();
   const auto address = resolver_->next_address();
   if (!address) {
-    if (resolver_->is_asking()) return unresolved_.emplace_back(id, now + resolve_deadline), void();
+    if (resolver_->is_asking()) return unresolved_.emplace_back(wish, now + resolve_deadline), void();
     return machine_->on_connect_failed(id, options_.connect->text(), address.error(), now);
   }
-  auto socket = start_connect(*address, options_.stream);
+  auto socket = start_connect(*address, options_.stream, segment_bytes_max);
   if (!socket) return machine_->on_connect_failed(id, options_.connect->text(), socket.error(), now);
   connections_.push_back({.id = id, .socket = std::move(*socket), .peer = *address, .is_connecting = true});
+  const std::lock_guard lock(mutex_);
+  totals_.segment_bytes_max = segment_bytes_max;
 }
 
 void Link::answer_waiting_connects() {
   if (unresolved_.empty()) return;
   const Instant now = std::chrono::steady_clock::now();
-  for (const auto& [id, until] : std::exchange(unresolved_, {})) {
+  for (const auto& [wish, until] : std::exchange(unresolved_, {})) {
     if (resolver_->is_asking() && now < until) {
-      unresolved_.emplace_back(id, until);
+      unresolved_.emplace_back(wish, until);
     } else if (resolver_->is_asking()) {
       const Error late{Errc::timed_out, "the name server does not answer for " + options_.connect->host, 0};
-      machine_->on_connect_failed(id, options_.connect->text(), late, now);
+      machine_->on_connect_failed(wish.id, options_.connect->text(), late, now);
     } else {
-      connect(id);
+      connect(wish);
     }
   }
 }
@@ -270,7 +273,7 @@ void Link::carry_out(DoSend& wish) {
 }
 
 void Link::carry_out(DoClose& wish) {
-  std::erase_if(unresolved_, [&](const auto& waiting) { return waiting.first == wish.id; });
+  std::erase_if(unresolved_, [&](const auto& waiting) { return waiting.first.id == wish.id; });
   Connection* const connection = find_connection(wish.id);
   if (connection == nullptr) return;
   connection->is_over = true;
@@ -376,7 +379,7 @@ void Link::hear_lanes() {
   for (const RunningLane& running : lanes_) {
     const LaneState& state = running.lane->state();
     const std::uint64_t received = state.inbound.wire_bytes.load(std::memory_order_relaxed);
-    machine_->on_lane_heard(running.id, state.heard_at(now),
+    machine_->on_lane_heard(running.id, state.heard_at(now), state.has_proof(),
                             std::max(received, state.outbound.wire_bytes.load(std::memory_order_relaxed)));
     if (!machine_->wants_progress(running.id, now)) continue;
     const auto path = sample_path(running.lane->socket_fd());

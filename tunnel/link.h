@@ -100,6 +100,7 @@ struct LinkSnapshot {
   std::uint64_t strangers{0};
   std::map<std::string, std::uint64_t> lane_ends;  // by name_of(LaneEnd)
   std::string last_failure;                        // the newest reason for not being up
+  std::uint32_t segment_bytes_max{0};              // of the outer TCP, asked for; 0: as the system finds it (P-79)
   struct Direction {
     std::uint64_t packets{0};
     std::uint64_t packet_bytes{0};
@@ -165,7 +166,7 @@ class Link {
   void carry_out(DoStartLane& wish);
   void carry_out(DoStopLane& wish);
   void carry_out(DoTell& wish);
-  void connect(ConnectionId id);
+  void connect(const DoConnect& wish);
   void answer_waiting_connects();
   void start_lane(Connection& connection);
   Status launch(Connection& connection, DoStartLane& wish);
@@ -191,7 +192,7 @@ class Link {
 
   std::unique_ptr<LinkMachine> machine_;
   std::unique_ptr<Resolver> resolver_;
-  std::vector<std::pair<ConnectionId, Instant>> unresolved_;  // connects that wait for the name, and until when
+  std::vector<std::pair<DoConnect, Instant>> unresolved_;  // connects that wait for the name, and until when
   std::list<Connection> connections_;
   LanesUp lanes_up_;
 

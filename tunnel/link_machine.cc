@@ -190,7 +190,7 @@ LinkMachine::Greeting& LinkMachine::attempt(Instant now) {
   greeting.is_outgoing = true;
   greeting.began = now;
   greeting.deadline = now + options_.times.connect;
-  actions_.emplace_back(DoConnect{id});
+  actions_.emplace_back(DoConnect{id, ladder_.segment_bytes_max()});
   return greeting;
 }
 
@@ -205,6 +205,7 @@ void LinkMachine::attempt_session(Instant now) {
 
 void LinkMachine::attempt_join(std::size_t index, Need need, Instant now) {
   Slot& slot = session_->slots[index];
+  if (need == Need::silent) doubt_segments(slot);
   Greeting& greeting = attempt(now);
   greeting.joins = true;
   greeting.lane_index = index;
@@ -212,6 +213,15 @@ void LinkMachine::attempt_join(std::size_t index, Need need, Instant now) {
   greeting.is_for_silent = need == Need::silent;
   if (need == Need::held_back) slot.held_back_at = now;
   slot.next_reach = is_in_doubt(now) ? next_reach(now) : std::max(next_reach(now), now + 2 * connect_took_);
+}
+
+// P-79: what stops a lane at its first PING of full size, and never before, is the size.
+void LinkMachine::doubt_segments(Slot& slot) {
+  if (!is_client() || slot.is_proven || std::exchange(slot.is_doubted, true) || !ladder_.on_unproven()) return;
+  const std::uint32_t most = ladder_.segment_bytes_max();
+  tell(LinkEventKind::path_narrow, slot.peer,
+       most == 0 ? std::string("small packets pass and full ones do not, of whatever size: segments are sized by the system again")
+                 : "small packets pass and full ones do not: from here on TCP segments of at most " + std::to_string(most) + " bytes");
 }
 
 void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, std::string peer, Instant now) {
@@ -452,6 +462,8 @@ void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established esta
   slot.heard = now;
   slot.renew_at = now + options_.times.lane_age / 10 * 9 + options_.times.lane_age / 5 * draw() / 255;
   slot.is_worn = false;
+  slot.is_proven = false;
+  slot.is_doubted = false;
   slot.pace = LanePace();
   slot.next_progress = now;
   slot.has_had_lane = true;
@@ -466,10 +478,11 @@ void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established esta
 
 // --- lanes run and end ---
 
-void LinkMachine::on_lane_heard(ConnectionId id, Instant last_authenticated, std::uint64_t wire_bytes) {
+void LinkMachine::on_lane_heard(ConnectionId id, Instant last_authenticated, bool is_proven, std::uint64_t wire_bytes) {
   if (!session_) return;
   for (Slot& slot : session_->slots) {
     if (slot.lane != id) continue;
+    if (is_proven && !std::exchange(slot.is_proven, true)) ladder_.on_proven();
     slot.heard = std::max(slot.heard, last_authenticated);
     if (wire_bytes >= options_.times.lane_bytes) slot.is_worn = true;
   }
@@ -503,6 +516,7 @@ void LinkMachine::on_lane_end(ConnectionId id, LaneEnd end, const std::string& r
   if (!session_ || slot == session_->slots.end()) return;  // it was taken over, or its session has gone
   slot->lane.reset();
   tell(LinkEventKind::lane_ended, slot->peer, std::string(name_of(end)) + ": " + reason);
+  if (now - slot->started >= options_.times.suspect) doubt_segments(*slot);
   if (now - slot->started >= options_.times.reset_after) slot->backoff.reset();  // P-52
   slot->next_attempt = slot->backoff.next(now, draw());                          // P-51
   slot->next_reach = std::min(slot->next_reach, now);

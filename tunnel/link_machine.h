@@ -28,6 +28,7 @@
 #include "tunnel/lane_pace.h"
 #include "tunnel/lane_state.h"
 #include "tunnel/limits.h"
+#include "tunnel/segment_ladder.h"
 #include "tunnel/session_book.h"
 
 namespace lt::tunnel {
@@ -40,6 +41,7 @@ enum class LinkEventKind : std::uint8_t {
   session_up,
   lane_up,           // a further lane of the session, or one that takes over
   lane_ended,
+  path_narrow,       // small packets pass and full ones do not: segments of another size are tried
 };
 
 struct LinkEvent {
@@ -82,6 +84,7 @@ struct MachineOptions {
 /// Connect to the other site; answer with on_connected() or on_connect_failed().
 struct DoConnect {
   ConnectionId id;
+  std::uint32_t segment_bytes_max{0};  // TCP_MAXSEG; 0: as the system finds it
 };
 struct DoSend {
   ConnectionId id;
@@ -119,8 +122,8 @@ class LinkMachine : private SessionBook {
   void on_bytes(ConnectionId id, ByteView bytes, Instant now);
   /// The other end of a connection that is no lane yet has closed, or it broke.
   void on_closed(ConnectionId id, const Error& why, Instant now);
-  /// What a running lane has heard last, and carried.
-  void on_lane_heard(ConnectionId id, Instant last_authenticated, std::uint64_t wire_bytes);
+  /// What a running lane has heard last, and carried; and whether a PING of full size was ever answered on it.
+  void on_lane_heard(ConnectionId id, Instant last_authenticated, bool is_proven, std::uint64_t wire_bytes);
   /// What a running lane gets done, once a second, where the client wants to know it.
   [[nodiscard]] bool wants_progress(ConnectionId id, Instant now) const;
   void on_lane_progress(ConnectionId id, const LaneProgress& progress, Instant now);
@@ -168,6 +171,8 @@ class LinkMachine : private SessionBook {
     Instant heard{};
     Instant renew_at{};
     bool is_worn{false};      // it has carried all that one key exchange should
+    bool is_proven{false};    // full size has passed on it
+    bool is_doubted{false};   // it fell silent before that, which was counted
     LanePace pace;
     Instant next_progress{};  // is to be told
     std::optional<Instant> held_back_at;  // when a lane of this index was found to be, last
@@ -212,6 +217,7 @@ class LinkMachine : private SessionBook {
   [[nodiscard]] bool is_in_doubt(Instant now) const;
   [[nodiscard]] std::size_t prober(Instant now) const;
   void end_doubt(ConnectionId answered, Instant now);
+  void doubt_segments(Slot& slot);
   [[nodiscard]] std::chrono::nanoseconds patience_with(const Greeting& greeting) const;
   /// When one more index may be joined. @pre there is a session
   [[nodiscard]] Instant join_free_at(bool is_probing) const;
@@ -248,6 +254,7 @@ class LinkMachine : private SessionBook {
   bool is_refused_{false};    // the last connect that came to an end was not answered
   std::chrono::nanoseconds connect_took_{0};  // the last that was answered
   unsigned stalls_{0};        // handshakes in a row from which nothing more came
+  SegmentLadder ladder_;
   std::deque<Replaced> replaced_;
   Instant now_{};             // of the call under way, for judge()
   bool is_shut_down_{false};

@@ -100,9 +100,10 @@ Result<Fd> make_outer_socket(Family family, const StreamOptions& options) {
   return fd;
 }
 
-Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options) {
+Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options, std::uint32_t segment_bytes_max) {
   const Family family = address.storage.ss_family == AF_INET ? Family::v4 : Family::v6;
   LT_TRY(Fd fd, options.make_socket ? options.make_socket(family) : make_outer_socket(family, options));
+  if (segment_bytes_max > 0) LT_CHECK(set_option(fd.get(), IPPROTO_TCP, TCP_MAXSEG, segment_bytes_max, "TCP_MAXSEG"));
   if (::connect(fd.get(), address.raw(), address.length) != 0 && errno != EINPROGRESS) {
     return fail_errno(errno, "cannot connect to " + address.text());
   }

@@ -41,8 +41,9 @@ struct StreamOptions {
 /// @error not_permitted · not_found: the kernel lacks the congestion control, and the sentence names those it has
 [[nodiscard]] Result<Fd> make_outer_socket(Family family, const StreamOptions& options);
 
-/// A connection on its way: nonblocking, writable once connect_result() may be asked.
-[[nodiscard]] Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options);
+/// A connection on its way: nonblocking, writable once connect_result() may be asked. `segment_bytes_max`: the most that a
+/// segment may hold, either way (unit: B; 0: as the system finds it).
+[[nodiscard]] Result<Fd> start_connect(const SocketAddress& address, const StreamOptions& options, std::uint32_t segment_bytes_max = 0);
 
 /// How the connect ended. @error unreachable, timed_out, ...: as the system says
 [[nodiscard]] Status connect_result(int fd);

@@ -30,6 +30,20 @@ TEST_CASE("two sites join, carry both families between their LANs, and leave the
   CHECK(sites.network_of(lab::Host::offsite_gw) == offsite_before);
 }
 
+TEST_CASE("a path that drops large packets and tells nobody carries full-size traffic all the same", "[app][link][netns][P-79]") {
+  Sites sites;
+  require(sites.sandbox.set_wan(lab::all_directions, {"mtu=1492", "icmp=drop"}));
+  sites.start_both();
+  REQUIRE(comes_true([&] { return sites.state("office") == "up" && sites.state("offsite") == "up"; }, 30s));
+  CHECK(sites.status("offsite")["segment_bytes_max"] == 1340);
+  CHECK(sites.log("offsite.log").find("path_narrow") != std::string::npos);
+  const auto server = require(Iperf3Server::start(sites.sandbox, lab::Host::offsite_lan));
+  const auto moved = require(run_iperf3(sites.sandbox, lab::Host::office_lan, *IpAddress::parse(offsite_v4),
+                                        {.seconds = 1, .omit_seconds = 0, .both_ways = true}));
+  CHECK(moved.goodput.value > 100'000'000);
+  CHECK(moved.goodput_back.value > 100'000'000);
+}
+
 TEST_CASE("status names what packets were dropped for", "[app][link][netns]") {
   Sites sites;
   sites.start_both();

@@ -358,7 +358,7 @@ void Daemon::run_outbound(Lane& lane) {
 void Daemon::hear_lanes() {
   for (const Lane& lane : lanes_) {
     const LaneState& state = lane.life.state();
-    machine_->on_lane_heard(lane.id, state.heard_at(now()),
+    machine_->on_lane_heard(lane.id, state.heard_at(now()), state.has_proof(),
                             std::max(state.inbound.wire_bytes.load(), state.outbound.wire_bytes.load()));
     if (!machine_->wants_progress(lane.id, now())) continue;
     const tunnel::PathSample path = network_.sample(lane.socket, options_.side);

@@ -284,8 +284,8 @@ void World::say(const std::string& line) {
 void World::on_event(std::size_t side, const tunnel::LinkEvent& event) {
   if (event.kind == tunnel::LinkEventKind::session_up && side == 0) ++stats_.sessions;
   if (log_lines_ > 0) {
-    static constexpr std::array names{"listening", "connect_failed", "handshake_failed", "stranger", "session_up", "lane_up", "lane_ended"};
-    say(std::string(side == 0 ? "client " : "server ") + names[static_cast<std::size_t>(event.kind)] + " " + event.peer + " " + event.detail);
+    static constexpr std::array names{"listening", "connect_failed", "handshake_failed", "stranger", "session_up", "lane_up", "lane_ended", "path_narrow"};
+    say(std::string(side == 0 ? "client " : "server ") + names.at(static_cast<std::size_t>(event.kind)) + " " + event.peer + " " + event.detail);
   }
   if (on_link_event) on_link_event(side, event);
 }

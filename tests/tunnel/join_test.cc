@@ -34,6 +34,7 @@ struct End {
   std::map<ConnectionId, DoStartLane> lanes;
   std::vector<LinkEvent> events;
   std::size_t connects{0};
+  std::map<ConnectionId, std::uint32_t> segments;  // of a connection: how large they may be; 0: as the system finds it
 
   explicit End(const MachineOptions& options) : machine(std::make_unique<LinkMachine>(options)) {}
   [[nodiscard]] std::size_t count(LinkEventKind kind) const {
@@ -82,8 +83,17 @@ struct Pair {
     }
   }
   void hear(End& end) const {
-    for (const auto& [id, lane] : end.lanes) end.machine->on_lane_heard(id, now, 0);
+    for (const auto& [id, lane] : end.lanes) {
+      if (passes(end, id)) end.machine->on_lane_heard(id, now, true, 0);
+    }
   }
+  /// Whether full size passes on a lane.
+  [[nodiscard]] bool passes(const End& end, ConnectionId id) const {
+    if (widest == 0) return true;
+    const auto found = client.segments.find(&end == &client ? id : end.far.at(id));
+    return found != client.segments.end() && found->second > 0 && found->second <= widest;
+  }
+  std::uint32_t widest{0};  // segment that the path lets through, saying nothing of others; 0: whatever is sent
   void end_lane(End& end, ConnectionId id, LaneEnd why = LaneEnd::closed) const {
     end.lanes.erase(id);
     end.machine->on_lane_end(id, why, "a test", now);
@@ -114,6 +124,7 @@ struct Pair {
   }
   void carry_out(End& from, End& to, DoConnect& wish) {
     ++from.connects;
+    from.segments[wish.id] = wish.segment_bytes_max;
     if (!is_reachable) return late_.push_back(wish.id);  // nobody answers
     answer(from, to, wish.id);
   }
@@ -313,15 +324,67 @@ TEST_CASE("a lane that has grown old, or carried enough, is taken over gracefull
     CHECK(count_graceful() == 2);
   }
   SECTION("by bytes") {
-    pair.client.machine->on_lane_heard(*pair.client.machine->lane_at(0), pair.now, (std::uint64_t{1} << 40) - 1);
+    pair.client.machine->on_lane_heard(*pair.client.machine->lane_at(0), pair.now, true, (std::uint64_t{1} << 40) - 1);
     pair.pass(1s);
     CHECK(count_graceful() == 0);
-    pair.client.machine->on_lane_heard(*pair.client.machine->lane_at(0), pair.now, std::uint64_t{1} << 40);
+    pair.client.machine->on_lane_heard(*pair.client.machine->lane_at(0), pair.now, true, std::uint64_t{1} << 40);
     pair.pass(1s);
     CHECK(count_graceful() == 1);
   }
   CHECK(pair.client.count(LinkEventKind::session_up) == 1);
   CHECK(pair.client.count(LinkEventKind::lane_ended) == 0);
+}
+
+TEST_CASE("on a path that drops large packets and tells nobody the lanes get smaller segments until they pass", "[tunnel][join][P-79]") {
+  const auto [widest, settled] = GENERATE(values<std::pair<std::uint32_t, std::uint32_t>>({{1452, 1340}, {1340, 1340}, {1300, 1220}, {600, 536}}));
+  CAPTURE(widest);
+  Pair pair(2, true);
+  pair.widest = widest;
+  pair.tick();
+  pair.pass(25s);
+  for (const std::size_t index : {0U, 1U}) {
+    const auto lane = pair.client.machine->lane_at(index);
+    REQUIRE(lane);
+    CHECK(pair.client.segments.at(*lane) == settled);
+  }
+  const std::size_t told = pair.client.count(LinkEventKind::path_narrow);
+  CHECK(pair.client.has_told("at most " + std::to_string(settled) + " bytes"));
+  CHECK(pair.client.count(LinkEventKind::session_up) == 1);
+  // They stay so, and so does a lane that is cut and joined anew.
+  pair.cut(0);
+  pair.pass(60s, 100ms);
+  CHECK(pair.client.segments.at(*pair.client.machine->lane_at(0)) == settled);
+  CHECK(pair.client.count(LinkEventKind::path_narrow) == told);
+}
+
+TEST_CASE("where not even the smallest segments pass it was not their size, and they are the system's again", "[tunnel][join][P-79]") {
+  Pair pair(1);
+  pair.widest = 100;
+  pair.tick();
+  pair.pass(40s);
+  CHECK(pair.client.has_told("at most 536 bytes"));
+  CHECK(pair.client.has_told("sized by the system again"));
+  pair.widest = 0;
+  pair.pass(10s);
+  const std::size_t told = pair.client.count(LinkEventKind::path_narrow);
+  pair.pass(60s, 100ms);
+  CHECK(pair.client.count(LinkEventKind::path_narrow) == told);
+}
+
+TEST_CASE("a path that is cut, and comes back, costs no segment size", "[tunnel][join][P-79]") {
+  Pair pair(2, true);
+  pair.tick();
+  pair.pass(1s);
+  for (int turn = 0; turn < 4; ++turn) {
+    pair.is_silent = true;
+    pair.is_reachable = false;
+    pair.pass(8s);
+    pair.is_silent = false;
+    pair.is_reachable = true;
+    pair.pass(2s);
+  }
+  CHECK(pair.client.count(LinkEventKind::path_narrow) == 0);
+  CHECK(pair.client.segments.rbegin()->second == 0);
 }
 
 TEST_CASE("a silent lane is joined anew while the old one may still come back", "[tunnel][join][P-70]") {

@@ -125,7 +125,7 @@ TEST_CASE("while nobody answers no two calls in a row find the machine's deadlin
   std::size_t calls = 0;
   while (client.now < until && calls < 100'000) {
     if (trouble != Trouble::session_lost) {
-      client.machine.on_lane_heard(client.lanes[0].id, client.now, 0);
+      client.machine.on_lane_heard(client.lanes[0].id, client.now, true, 0);
     }
     client.machine.on_tick(client.now);
     client.settle();
