@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -33,12 +34,19 @@ class EchoClient {
       receive_until(options_.begin + static_cast<Nanoseconds::rep>(number) * step, stop, false);
       send(static_cast<std::uint32_t>(number));
     }
-    receive_until(std::chrono::steady_clock::now() + echo_patience, stop, true);
+    receive_until(std::chrono::steady_clock::now() + patience(), stop, true);
     result_.latency = summarise(std::move(round_trips_us_));
     return result_;
   }
 
  private:
+  [[nodiscard]] Nanoseconds patience() const {
+    if (round_trips_us_.empty()) return echo_patience;
+    const double longest_us = *std::max_element(round_trips_us_.begin(), round_trips_us_.end());
+    const Nanoseconds wanted(static_cast<Nanoseconds::rep>(echo_patience_round_trips * longest_us * 1e3));
+    return std::clamp<Nanoseconds>(wanted, echo_patience_least, echo_patience);
+  }
+
   void send(std::uint32_t number) {
     EchoPacket packet;
     packet.nonce = options_.nonce;

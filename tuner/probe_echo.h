@@ -19,7 +19,11 @@ namespace lt::tuner {
 
 enum class EchoPhase : std::uint8_t { idle = 0, loaded = 1 };
 inline constexpr std::size_t echo_phases = 2;
-inline constexpr Milliseconds echo_patience{2'000};  // a packet away for longer is lost
+/// A packet that is away for four times the longest round trip that was seen is lost: after 0.2 s at the earliest, and after
+/// 2 s in any case. On a line that loses packets each phase of each test waits for it.
+inline constexpr Milliseconds echo_patience_least{200};
+inline constexpr Milliseconds echo_patience{2'000};
+inline constexpr double echo_patience_round_trips = 4;
 
 struct EchoPacket {
   static constexpr std::size_t bytes = 40;
@@ -70,7 +74,7 @@ struct EchoOptions {
   unsigned bytes{echo_bytes_min};
 };
 
-/// Sends for `duration` from `begin` on, then waits for what is still out, at most echo_patience.
+/// Sends for `duration` from `begin` on, then waits for what is still out until it counts as lost.
 /// Only `sent`, `returned` and `latency` are filled; the rest is the server's to say.
 [[nodiscard]] EchoResult run_echo(const EchoOptions& options, const std::stop_token& stop);
 
