@@ -145,7 +145,8 @@ Comparison compare(std::size_t arm, std::size_t versus, const Figures& figures,
   pair.permutation_p = sign_flip_probability(differences, sign_flip_draws, random);
   const Claim claim = claim_of(pair, judging.within);
   pair.checks_agree = checks_agree(pair, claim, judging);
-  const bool may_claim = pair.checks_agree && pair.blocks >= judging.blocks_min;
+  const bool is_difference = claim == Claim::better || claim == Claim::worse;
+  const bool may_claim = pair.checks_agree && pair.blocks >= (is_difference ? blocks_for_difference : judging.blocks_min);
   pair.claim = may_claim ? claim : Claim::inconclusive;
   if (pair.claim == Claim::inconclusive && differences.size() >= 3)
     pair.blocks_needed = std::max(judging.blocks_min,

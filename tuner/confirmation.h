@@ -2,7 +2,9 @@
 //
 // The best is chosen by the same data, so all pairs are judged at once (Bonferroni). A claim needs
 // the t interval, a hierarchical bootstrap and a sign-flip test to agree; where they do not, the
-// claim is "inconclusive". @source statistics.md 3.3 and 4
+// claim is "inconclusive". The sign flips are exact on few blocks, and can show nothing on too few (2 of
+// 2^n ways): a difference needs as many blocks as they need, 7 for three pairs at 95 %; sameness, which
+// they say nothing of, needs ten. @source statistics.md 3.3 and 4
 #pragma once
 
 #include <span>
@@ -15,12 +17,13 @@ namespace lt::tuner {
 
 inline constexpr std::size_t bootstrap_resamples = 2'000;
 inline constexpr std::size_t sign_flip_draws = 4'000;
+inline constexpr std::size_t blocks_for_difference = 6;  // whatever the confidence
 
 struct Judging {
   double within{0.05};
   double confidence{0.95};
   std::size_t pairs{1};         // that are judged at once
-  std::size_t blocks_min{10};   // fewer decide nothing
+  std::size_t blocks_min{10};   // fewer never show that two are the same
   std::uint64_t seed{0};        // of bootstrap and permutation
 };
 

@@ -111,6 +111,34 @@ TEST_CASE("of 1,000 sweeps over equal arms, at most 5 % claim that one is BETTER
   CHECK(joint >= 93);
 }
 
+TEST_CASE("sweeps over equal arms whose time holds 6 to 9 blocks claim a difference in at most 5 % as well, and see a large one",
+          "[tuner][honesty]") {
+  const auto count = [](double ratio, std::uint64_t seeds) {
+    World world{.rates = std::vector<double>(4, 800e6)};
+    world.rates[1] *= ratio;
+    int few = 0;
+    int claims = 0;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+      world.budget = std::chrono::minutes(7 + seed % 6);
+      const Decision decision = sweep_of(world, seed).decision;
+      if (decision.blocks < 6 || decision.blocks > 9) continue;
+      ++few;
+      claims += std::any_of(decision.comparisons.begin(), decision.comparisons.end(),
+                            [](const Comparison& pair) { return pair.claim == Claim::better || pair.claim == Claim::worse; })
+                    ? 1
+                    : 0;
+    }
+    return std::pair(claims, few);
+  };
+  const auto [wrong, of_equal] = count(1, 2'000);
+  const auto [right, of_unequal] = count(3, 200);
+  WARN("false BETTER " << wrong << " of " << of_equal << ", of three times the rate seen " << right << " of " << of_unequal);
+  REQUIRE(of_equal >= 300);
+  CHECK(wrong * 20 <= of_equal);
+  REQUIRE(of_unequal >= 30);
+  CHECK(right * 2 >= of_unequal);
+}
+
 TEST_CASE("arms that differ by the tolerance are called EQUIVALENT in at most 5 % of sweeps, equal ones mostly",
           "[tuner][honesty]") {
   constexpr int sweeps = 500;
