@@ -1,5 +1,6 @@
 #include "app/link_json.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/format.h"
@@ -34,7 +35,8 @@ Json lanes_json(const tunnel::LinkSnapshot& snapshot) {
                      {"age_s", lane.age.count() / 1'000'000'000},
                      {"rtt_us", lane.rtt ? Json(lane.rtt->count() / 1000) : Json()},
                      {"sent_bytes", lane.sent_bytes},
-                     {"received_bytes", lane.received_bytes}});
+                     {"received_bytes", lane.received_bytes},
+                     {"resent_share", lane.resent_share}});
   }
   return lanes;
 }
@@ -107,6 +109,16 @@ std::string drops_text(const Json& drops) {
   return std::to_string(dropped) + " dropped" + (reasons.empty() ? "" : " (" + join(reasons, ", ") + ")");
 }
 
+// What an owner can do about a path that loses packets, where nothing is done yet: cubic and reno take each loss for a queue.
+std::string loss_text(const Json& status) {
+  constexpr double share_worth_a_word = 0.002;
+  double most = 0;
+  for (const Json& lane : status["lanes"]) most = std::max(most, lane["resent_share"].get<double>());
+  if (most < share_worth_a_word || status["congestion_control"] == "bbr") return {};
+  return format("  this path loses packets: {:.1f} % were sent again; congestion_control = \"bbr\" may carry far more (linktune sweep measures it)\n",
+                100 * most);
+}
+
 }  // namespace
 
 std::string status_text(const Json& status) {
@@ -120,6 +132,7 @@ std::string status_text(const Json& status) {
                         status["congestion_control"].get<std::string>(), status["io"].get<std::string>(),
                         status["offload"].get<bool>() ? "on" : "off");
   }
+  text += loss_text(status);
   if (status["segment_bytes_max"].is_number()) {
     text += format("  the path drops large packets and tells nobody: TCP segments of at most {} bytes\n", status["segment_bytes_max"].get<unsigned>());
   }

@@ -496,6 +496,7 @@ LinkSnapshot Link::snapshot() const {
                       .rtt = {},
                       .sent_bytes = state.outbound.wire_bytes.load(std::memory_order_relaxed),
                       .received_bytes = state.inbound.wire_bytes.load(std::memory_order_relaxed)};
+    if (const auto path = sample_path(running.lane->socket_fd())) lane.resent_share = path->resent_share();
     if (const auto rtt = state.rtt_ns.load(std::memory_order_relaxed); rtt > 0) lane.rtt = std::chrono::nanoseconds(rtt);
     snapshot.is_proven |= now - state.last_proof() <= options_.times.suspect;  // P-63
     snapshot.tun_mtu = running.lane->tun_mtu();

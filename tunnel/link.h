@@ -79,6 +79,7 @@ struct LaneSnapshot {
   std::optional<std::chrono::nanoseconds> rtt;
   std::uint64_t sent_bytes{0};      // on the wire (unit: B)
   std::uint64_t received_bytes{0};
+  double resent_share{0};  // of what this end's TCP has sent on it; 0: none, or too little was sent to say
 };
 
 /// What the link has done so far. The counters of all lanes are summed.

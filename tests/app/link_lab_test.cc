@@ -44,6 +44,25 @@ TEST_CASE("a path that drops large packets and tells nobody carries full-size tr
   CHECK(moved.goodput_back.value > 100'000'000);
 }
 
+TEST_CASE("status says that the path loses packets, while cubic carries it, and says nothing of a sound one", "[app][link][netns]") {
+  Sites sites;
+  sites.start_both();
+  sites.wait_until_up();
+  const auto server = require(Iperf3Server::start(sites.sandbox, lab::Host::offsite_lan));
+  const auto status_text = [&] {
+    require(run_iperf3(sites.sandbox, lab::Host::office_lan, *IpAddress::parse(offsite_v4), {.seconds = 2, .omit_seconds = 0}));
+    return require(run_process(sites.sandbox.exec(lab::Host::office_gw, {program, "status", "--site", "office", "--run-dir", sites.folder.path()}))).out;
+  };
+  const std::string of_sound = status_text();
+  INFO(of_sound);
+  CHECK(of_sound.find("loses packets") == std::string::npos);
+  require(sites.sandbox.set_wan(lab::all_directions, {"loss=3%"}));
+  std::string of_lossy;
+  for (int turn = 0; turn < 10 && of_lossy.find("loses packets") == std::string::npos; ++turn) of_lossy = status_text();
+  INFO(of_lossy);
+  CHECK(of_lossy.find("congestion_control = \"bbr\"") != std::string::npos);
+}
+
 TEST_CASE("status names what packets were dropped for", "[app][link][netns]") {
   Sites sites;
   sites.start_both();
