@@ -102,6 +102,7 @@ Instant LinkMachine::session_due() const {
 // What an index needs, and since when, whether or not it may have it.
 std::pair<LinkMachine::Need, Instant> LinkMachine::need_of(const Slot& slot) const {
   if (!slot.lane) return {Need::missing, Instant::min()};
+  if (is_outsized(slot)) return {Need::silent, slot.started};  // P-79: it will not pass either
   // P-70: a path that has gone silent may be back for a fresh connection long before TCP tries the old one again.
   const Instant silent_at = slot.heard + options_.times.suspect;
   const Instant worn_at = slot.is_worn ? slot.started : slot.renew_at;  // P-69
@@ -190,7 +191,8 @@ LinkMachine::Greeting& LinkMachine::attempt(Instant now) {
   greeting.is_outgoing = true;
   greeting.began = now;
   greeting.deadline = now + options_.times.connect;
-  actions_.emplace_back(DoConnect{id, ladder_.segment_bytes_max()});
+  greeting.segment_bytes_max = ladder_.segment_bytes_max();
+  actions_.emplace_back(DoConnect{id, greeting.segment_bytes_max});
   return greeting;
 }
 
@@ -217,11 +219,22 @@ void LinkMachine::attempt_join(std::size_t index, Need need, Instant now) {
 
 // P-79: what stops a lane at its first PING of full size, and never before, is the size.
 void LinkMachine::doubt_segments(Slot& slot) {
-  if (!is_client() || slot.is_proven || std::exchange(slot.is_doubted, true) || !ladder_.on_unproven()) return;
+  if (!is_client() || slot.is_proven || slot.segment_bytes_max != ladder_.segment_bytes_max()) return;
+  if (std::exchange(slot.is_doubted, true) || !ladder_.on_unproven()) return;
+  drop_attempts_of_other_size();
   const std::uint32_t most = ladder_.segment_bytes_max();
   tell(LinkEventKind::path_narrow, slot.peer,
        most == 0 ? std::string("small packets pass and full ones do not, of whatever size: segments are sized by the system again")
                  : "small packets pass and full ones do not: from here on TCP segments of at most " + std::to_string(most) + " bytes");
+}
+
+void LinkMachine::drop_attempts_of_other_size() {
+  std::vector<ConnectionId> others;
+  for (const auto& [id, greeting] : greetings_) {
+    if (greeting.is_outgoing && greeting.segment_bytes_max != ladder_.segment_bytes_max()) others.push_back(id);
+  }
+  for (const ConnectionId id : others) close(id);
+  for (Slot& slot : session_->slots) slot.next_reach = std::min(slot.next_reach, now_);
 }
 
 void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, std::string peer, Instant now) {
@@ -234,7 +247,7 @@ void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, s
   const Greeting& greeting = found->second;
   if (greeting.is_for_silent && session_ && greeting.lane_index < session_->slots.size()) {
     const Slot& slot = session_->slots[greeting.lane_index];
-    if (slot.lane && now - slot.heard < options_.times.suspect) return close(id);
+    if (slot.lane && now - slot.heard < options_.times.suspect && !is_outsized(slot)) return close(id);
   }
   found->second.source = peer_address;
   found->second.peer = std::move(peer);
@@ -462,6 +475,7 @@ void LinkMachine::put_lane(ConnectionId id, Greeting& greeting, Established esta
   slot.heard = now;
   slot.renew_at = now + options_.times.lane_age / 10 * 9 + options_.times.lane_age / 5 * draw() / 255;
   slot.is_worn = false;
+  slot.segment_bytes_max = greeting.segment_bytes_max;
   slot.is_proven = false;
   slot.is_doubted = false;
   slot.pace = LanePace();

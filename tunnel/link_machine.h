@@ -163,6 +163,7 @@ class LinkMachine : private SessionBook {
     std::size_t lane_index{0};
     TakeOver take_over{TakeOver::no};
     bool is_for_silent{false};  // it is not wanted once the lane is heard again
+    std::uint32_t segment_bytes_max{0};
   };
   struct Slot {
     std::optional<ConnectionId> lane;
@@ -171,6 +172,7 @@ class LinkMachine : private SessionBook {
     Instant heard{};
     Instant renew_at{};
     bool is_worn{false};      // it has carried all that one key exchange should
+    std::uint32_t segment_bytes_max{0};  // that it was connected with
     bool is_proven{false};    // full size has passed on it
     bool is_doubted{false};   // it fell silent before that, which was counted
     LanePace pace;
@@ -218,6 +220,11 @@ class LinkMachine : private SessionBook {
   [[nodiscard]] std::size_t prober(Instant now) const;
   void end_doubt(ConnectionId answered, Instant now);
   void doubt_segments(Slot& slot);
+  void drop_attempts_of_other_size();
+  /// Whether a lane was connected with a size that was given up before it could be proven.
+  [[nodiscard]] bool is_outsized(const Slot& slot) const {
+    return slot.lane && !slot.is_proven && slot.segment_bytes_max != ladder_.segment_bytes_max();
+  }
   [[nodiscard]] std::chrono::nanoseconds patience_with(const Greeting& greeting) const;
   /// When one more index may be joined. @pre there is a session
   [[nodiscard]] Instant join_free_at(bool is_probing) const;

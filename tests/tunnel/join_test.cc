@@ -357,6 +357,20 @@ TEST_CASE("on a path that drops large packets and tells nobody the lanes get sma
   CHECK(pair.client.count(LinkEventKind::path_narrow) == told);
 }
 
+TEST_CASE("no lane waits a second time for segments that another has found too large", "[tunnel][join][P-79]") {
+  Pair pair(4, true);
+  pair.widest = 1452;
+  pair.tick();
+  pair.pass(4s);
+  for (std::size_t index = 0; index < 4; ++index) {
+    CAPTURE(index);
+    const auto lane = pair.client.machine->lane_at(index);
+    REQUIRE(lane);
+    CHECK(pair.client.segments.at(*lane) == 1340);
+  }
+  CHECK(pair.client.count(LinkEventKind::path_narrow) == 1);
+}
+
 TEST_CASE("where not even the smallest segments pass it was not their size, and they are the system's again", "[tunnel][join][P-79]") {
   Pair pair(1);
   pair.widest = 100;
