@@ -102,7 +102,7 @@ Instant LinkMachine::session_due() const {
 // What an index needs, and since when, whether or not it may have it.
 std::pair<LinkMachine::Need, Instant> LinkMachine::need_of(const Slot& slot) const {
   if (!slot.lane) return {Need::missing, Instant::min()};
-  if (is_outsized(slot)) return {Need::silent, slot.started};  // P-79: it will not pass either
+  if (is_outsized(slot)) return {Need::silent, slot.started};  // P-80
   // P-70: a path that has gone silent may be back for a fresh connection long before TCP tries the old one again.
   const Instant silent_at = slot.heard + options_.times.suspect;
   const Instant worn_at = slot.is_worn ? slot.started : slot.renew_at;  // P-69

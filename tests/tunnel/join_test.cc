@@ -357,7 +357,7 @@ TEST_CASE("on a path that drops large packets and tells nobody the lanes get sma
   CHECK(pair.client.count(LinkEventKind::path_narrow) == told);
 }
 
-TEST_CASE("no lane waits a second time for segments that another has found too large", "[tunnel][join][P-79]") {
+TEST_CASE("no lane waits a second time for segments that another has found too large", "[tunnel][join][P-80]") {
   Pair pair(4, true);
   pair.widest = 1452;
   pair.tick();
