@@ -198,8 +198,11 @@ void add_lab_up(CLI::App& lab, Shell& shell) {
   command->footer(lab_help());
   command->callback([&shell, options] {
     shell.command = [options](Log&) -> Result<Outcome> {
+      const Interrupt interrupt;  // half a lab is no lab: built whole, then asked
       LT_TRY(const Json status, lab_up(*options));
-      return lab_outcome(status);
+      if (!interrupt.is_requested()) return lab_outcome(status);
+      LT_CHECK(lab_down(options->name));
+      return fail(Errc::interrupted, "interrupted; nothing is left behind");
     };
   });
 }

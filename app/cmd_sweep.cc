@@ -18,6 +18,7 @@
 #include "tuner/journal.h"
 #include "tuner/page.h"
 #include "tuner/probe_host.h"
+#include "tuner/probe_socket.h"
 #include "tuner/random.h"
 #include "tuner/space.h"
 

@@ -154,8 +154,7 @@ Result<tuner::Sample> LabBench::measure(const tuner::TrialPlan& plan, const std:
   LT_TRY(const auto client, probe_client());
   std::optional<tuner::Sample> sample;
   LT_CHECK(lab::run_inside(sandbox_.topology().namespace_of(lab::Host::office_gw), [&]() -> Status {
-    auto* const bare_line = data_ == sandbox_.topology().offsite.wan_v4.address ? &bare_segments_ : nullptr;
-    LT_TRY(sample, tuner::measure_by_probe(client, *data_, std::nullopt, plan, stop, 0, bare_line));
+    LT_TRY(sample, tuner::measure_by_probe(client, *data_, std::nullopt, plan, stop, 0, mtu_ ? nullptr : &bare_segments_));
     return {};
   }));
   return *sample;

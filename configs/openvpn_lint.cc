@@ -102,7 +102,7 @@ std::set<std::string> ignored_options(const LintSubject& subject) {
 void add_unknown(const LintSubject& subject, std::vector<LintFinding>& findings) {
   const auto ignored = ignored_options(subject);
   for (const OpenVpnLine& line : subject.lines) {
-    if (ignored.contains(line.option()) || (is_openvpn_option(line.option()) && !is_windows_option(line.option()))) continue;
+    if (ignored.contains(line.option())) continue;
     const std::string name = printable(line.option(), 40);
     if (is_windows_option(line.option())) {
       findings.push_back({LintKind::note, "windows-only", line.file, line.number, name,
@@ -110,6 +110,7 @@ void add_unknown(const LintSubject& subject, std::vector<LintFinding>& findings)
                           "say `setenv opt` before it, where other systems read this file too"});
       continue;
     }
+    if (is_openvpn_option(line.option())) continue;
     const auto meant = nearest_openvpn_option(line.option());
     findings.push_back({LintKind::fatal, "unknown-option", line.file, line.number, name,
                         "OpenVPN has no option " + name + ", and does not start with one that it does not know",

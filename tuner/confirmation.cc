@@ -60,9 +60,10 @@ bool lies_within(const std::optional<Interval>& interval, double within) {
 // What the interval says by itself.
 Claim claim_of(const Comparison& pair, double within) {
   if (!pair.interval) return Claim::inconclusive;
+  // However sure a difference is: one within the tolerance is none to the owner who set it.
+  if (lies_within(pair.equivalence, within)) return Claim::equivalent;
   if (pair.interval->low > 1) return Claim::better;
-  if (pair.interval->high < 1) return Claim::worse;
-  return lies_within(pair.equivalence, within) ? Claim::equivalent : Claim::inconclusive;
+  return pair.interval->high < 1 ? Claim::worse : Claim::inconclusive;
 }
 
 bool checks_agree(const Comparison& pair, Claim claim, const Judging& judging) {

@@ -298,7 +298,9 @@ class Decider {
       case Claim::better:
         return "BETTER: " + chosen + " than the present settings" + ratio_text() + ".";
       case Claim::equivalent:
-        if (stays) return "EQUIVALENT: the present settings are fine; nothing that was confirmed beats them.";
+        if (stays)
+          return format("EQUIVALENT: the present settings are fine; nothing that was confirmed beats them by more than {:.0f} %.",
+                        decision_.within * 100);
         return "EQUIVALENT: " + chosen + " and the present settings" + ratio_text() + "; chosen because it " +
                decision_.choice_reason + ".";
       case Claim::worse:

@@ -17,9 +17,9 @@
 namespace lt::tuner {
 
 enum class Claim : std::uint8_t {
-  better,        // the simultaneous interval lies above "equal", and both cross-checks agree
+  better,        // the simultaneous interval lies above "equal", and not all within the tolerance; both cross-checks agree
   worse,         // the same the other way round
-  equivalent,    // the interval lies within the tolerance, and the bootstrap agrees
+  equivalent,    // the interval lies within the tolerance, whether or not it holds "equal", and the bootstrap agrees
   inconclusive,  // neither: more blocks would be needed
 };
 

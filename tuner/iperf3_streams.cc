@@ -108,7 +108,7 @@ void Iperf3Sequence::arrived(const Iperf3Datagram& datagram, Nanoseconds arrived
 Status prepare_iperf3_tcp(int fd, const Iperf3Test& test) {
   LT_CHECK(prepare_both(fd, test));
   if (!test.congestion.empty()) LT_CHECK(set_congestion(fd, test.congestion));
-  if (test.mss_bytes > 0) LT_CHECK(set(fd, IPPROTO_TCP, TCP_MAXSEG, test.mss_bytes, "the MSS"));
+  LT_CHECK(set_segment_bytes_max(fd, test.mss_bytes));
   if (test.no_delay) LT_CHECK(set(fd, IPPROTO_TCP, TCP_NODELAY, 1, "no-delay"));
   return {};
 }

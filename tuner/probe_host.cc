@@ -1,9 +1,6 @@
 #include "tuner/probe_host.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -82,13 +79,6 @@ std::vector<std::string> congestion_controls() {
     if (!name.empty()) names.emplace_back(name);
   }
   return names;
-}
-
-Status check_congestion(const std::string& name) {
-  if (name.empty()) return {};
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (::setsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0) return {};
-  return fail(Errc::invalid, "cannot use congestion control " + printable(name, 40) + "; this kernel has: " + join(congestion_controls(), ", "));
 }
 
 }  // namespace lt::tuner

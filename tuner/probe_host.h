@@ -30,8 +30,5 @@ struct CpuReading {
 [[nodiscard]] std::string cpu_governor();
 /// Names for TCP_CONGESTION that this kernel knows now.
 [[nodiscard]] std::vector<std::string> congestion_controls();
-/// Whether a socket of this process may use it; the kernel loads it at need. An empty name is the kernel's default.
-/// @error invalid: it may not; names those that it may
-[[nodiscard]] Status check_congestion(const std::string& name);
 
 }  // namespace lt::tuner

@@ -145,6 +145,12 @@ Status set_congestion(int fd, const std::string& name) {
   return fail_errno(reason, "cannot set the congestion control " + name);
 }
 
+Status check_congestion(const std::string& name) {
+  if (name.empty()) return {};
+  LT_TRY(const Fd fd, open_socket(IpAddress{}, SOCK_STREAM));
+  return set_congestion(fd.get(), name);
+}
+
 std::string congestion_of(int fd) {
   std::array<char, 16> name{};
   socklen_t length = name.size();

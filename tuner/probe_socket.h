@@ -56,6 +56,9 @@ struct BoundSocket {
 /// Pins TCP_CONGESTION. @error unsupported, not_permitted: the sentence holds the cure
 [[nodiscard]] Status set_congestion(int fd, const std::string& name);
 [[nodiscard]] std::string congestion_of(int fd);
+/// Whether a socket of this process could be pinned to it; the kernel loads it at need. An empty name is the kernel's
+/// default. @error as set_congestion
+[[nodiscard]] Status check_congestion(const std::string& name);
 /// TCP_MAXSEG, before the connection is made: it bounds both ways. 0: leaves it to the system (unit: B)
 [[nodiscard]] Status set_segment_bytes_max(int fd, std::uint32_t bytes);
 

@@ -17,58 +17,66 @@ std::string value_of(const Arm& arm, std::string_view name) {
   return {};
 }
 
+// When an arm's turn comes, where there is time for some only. The main effects are the short list, too: first what lines
+// differ by, then what saves CPU time, last what is only there to show what a part is worth.
+enum class Turn : std::uint8_t {
+  at_once,
+  native_bbr,
+  udp_fitted,
+  tcp_defaults,
+  tcp_short_queue,
+  tcp_large,
+  wireguard_fitted,
+  tcp_recipe,
+  native_no_offload,
+  behind_main_effects,
+};
+
 struct Candidate {
   Arm arm;
-  bool is_quick;  // also in the short list
+  Turn turn{Turn::behind_main_effects};
 };
 
 std::vector<Candidate> native_candidates() {
   using enum ArmCarrier;
   return {
-      {{"native defaults", native, {}, "what a new pair of sites runs"}, true},
+      {{"native defaults", native, {}, "what a new pair of sites runs"}, Turn::at_once},
       {{"native bbr",
         native,
         {{"congestion_control", "bbr"}},
         "keeps its rate over loss that halves cubic's"},
-       true},
+       Turn::native_bbr},
       {{"native four lanes",
         native,
         {{"lanes", "4"}},
-        "several connections share the bulk: loss on one does not slow the others"},
-       false},
+        "several connections share the bulk: loss on one does not slow the others"}},
       {{"native unpaced",
         native,
         {{"queue_delay", "0"}},
-        "fills the bottleneck's buffer like any other TCP"},
-       false},
+        "fills the bottleneck's buffer like any other TCP"}},
       {{"native no offload", native, {{"offload", "off"}}, "what super-packets are worth here"},
-       true},
+       Turn::native_no_offload},
       {{"native low latency",
         native,
         {{"notsent_lowat", "64KiB"}, {"tun_queue", "64"}},
-        "short queues: less waiting under load"},
-       false},
+        "short queues: less waiting under load"}},
       {{"native deep queues",
         native,
         {{"notsent_lowat", "4MiB"}, {"tun_queue", "2000"}},
-        "fewer wake-ups, more waiting under load"},
-       false},
+        "fewer wake-ups, more waiting under load"}},
       {{"native mtu 9000",
         native,
         {{"mtu", "9000"}},
-        "larger inner packets where the hosts send them"},
-       false},
+        "larger inner packets where the hosts send them"}},
       {{"native mtu 9000 no offload",
         native,
         {{"mtu", "9000"}, {"offload", "off"}},
-        "the jumbo way, where super-packets are broken"},
-       false},
+        "the jumbo way, where super-packets are broken"}},
       {{"native small records",
         native,
         {{"record_size", "68KiB"}},
-        "one super-packet a record: less holding back"},
-       false},
-      {{"native epoll", native, {{"io", "epoll"}}, "the data plane without io_uring"}, false},
+        "one super-packet a record: less holding back"}},
+      {{"native epoll", native, {{"io", "epoll"}}, "the data plane without io_uring"}},
   };
 }
 
@@ -93,8 +101,8 @@ std::vector<Candidate> openvpn_tcp_candidates() {
   Arm short_queue = openvpn_tcp("9000", "the recipe's gain without its long queue");
   short_queue.label = "openvpn tcp 9000 short queue";
   return {
-      {{"openvpn tcp defaults", openvpn, {tcp}, "OpenVPN over TCP as it comes"}, true},
-      {{"openvpn tcp nodelay", openvpn, {tcp, no_delay}, "small packets go out at once"}, false},
+      {{"openvpn tcp defaults", openvpn, {tcp}, "OpenVPN over TCP as it comes"}, Turn::tcp_defaults},
+      {{"openvpn tcp nodelay", openvpn, {tcp, no_delay}, "small packets go out at once"}},
       {{"openvpn tcp jumbo recipe",
         openvpn,
         {tcp,
@@ -105,17 +113,16 @@ std::vector<Candidate> openvpn_tcp_candidates() {
          {"bcast_buffers", "256"},
          no_delay},
         "the widely copied recipe: 630 to 930 Mbit/s on gigabit Ethernet, at a price in latency"},
-       true},
-      {short_queue, true},
-      {openvpn_tcp("16000", "between the recipe and the largest"), false},
-      {openvpn_tcp("32000", "fewer system and cipher calls for each byte"), false},
-      {openvpn_tcp("48000", "three quarters of the largest packet"), true},
-      {openvpn_tcp("65000", "close to the largest packet that TCP framing carries"), false},
+       Turn::tcp_recipe},
+      {short_queue, Turn::tcp_short_queue},
+      {openvpn_tcp("16000", "between the recipe and the largest")},
+      {openvpn_tcp("32000", "fewer system and cipher calls for each byte")},
+      {openvpn_tcp("48000", "three quarters of the largest packet"), Turn::tcp_large},
+      {openvpn_tcp("65000", "close to the largest packet that TCP framing carries")},
       {{"openvpn tcp 9000 p2p",
         openvpn,
         {tcp, {"mode", "p2p"}, {"tun_mtu", "9000"}, no_clamp, {"txqueuelen", "100"}, no_delay},
-        "two equal ends: a full socket stops the reading instead of dropping"},
-       false},
+        "two equal ends: a full socket stops the reading instead of dropping"}},
   };
 }
 
@@ -124,27 +131,23 @@ std::vector<Candidate> openvpn_udp_candidates() {
   const Setting udp{"proto", "udp"};
   const Setting no_clamp{"mssfix", "0"};
   return {
-      {{"openvpn udp defaults", openvpn, {udp}, "OpenVPN as it comes"}, false},
+      {{"openvpn udp defaults", openvpn, {udp}, "OpenVPN as it comes"}},
       {{"openvpn udp 1500 unclamped",
         openvpn,
         {udp, no_clamp},
-        "whether the line carries fragments"},
-       false},
+        "whether the line carries fragments"}},
       {{"openvpn udp 9000",
         openvpn,
         {udp, {"tun_mtu", "9000"}, no_clamp},
-        "jumbo packets in kernel fragments: fast on a clean LAN"},
-       false},
+        "jumbo packets in kernel fragments: fast on a clean LAN"}},
       {{"openvpn udp 32000",
         openvpn,
         {udp, {"tun_mtu", "32000"}, no_clamp},
-        "larger still: one lost fragment loses 32 kB"},
-       false},
+        "larger still: one lost fragment loses 32 kB"}},
       {{"openvpn udp big buffers",
         openvpn,
         {udp, {"sndbuf", "4MiB"}, {"rcvbuf", "4MiB"}},
-        "bursts that the default socket buffer drops"},
-       false},
+        "bursts that the default socket buffer drops"}},
   };
 }
 
@@ -162,19 +165,18 @@ std::vector<Candidate> fitted_candidates(const SpaceOptions& options) {
                        openvpn,
                        {{"proto", "udp"}, {"tun_mtu", fit}, {"mssfix", "0"}},
                        "the largest packet that this path carries whole"},
-                      true});
+                      Turn::udp_fitted});
     fitted.push_back({{"openvpn udp own fragments",
                        openvpn,
                        {{"proto", "udp"}, {"fragment", whole}, {"mssfix", whole}},
-                       "1500 bytes inside in pieces that this path carries whole"},
-                      false});
+                       "1500 bytes inside in pieces that this path carries whole"}});
   }
   if (options.with_wireguard) {
     fitted.push_back({{"wireguard fitted",
                        wireguard,
                        {{"mtu", std::to_string(wireguard_fit(*mtu, family))}},
                        "the largest packet that this path carries whole"},
-                      true});
+                      Turn::wireguard_fitted});
   }
   return fitted;
 }
@@ -185,13 +187,11 @@ std::vector<Candidate> without_dco() {
   return {{{"openvpn udp without dco",
             openvpn,
             {{"proto", "udp"}, {"dco", "off"}},
-            "the kernel's data channel is slower on some lines"},
-           false},
+            "the kernel's data channel is slower on some lines"}},
           {{"openvpn tcp without dco",
             openvpn,
             {{"proto", "tcp"}, {"dco", "off"}},
-            "the kernel's data channel is slower on some lines"},
-           false}};
+            "the kernel's data channel is slower on some lines"}}};
 }
 
 bool is_among(const Arm& arm, const std::vector<Arm>& arms) {
@@ -201,6 +201,12 @@ bool is_among(const Arm& arm, const std::vector<Arm>& arms) {
 
 void add(std::vector<Arm>& arms, Arm arm) {
   if (!is_among(arm, arms)) arms.push_back(std::move(arm));
+}
+
+std::vector<Arm> arms_of(const std::vector<Candidate>& candidates) {
+  std::vector<Arm> arms;
+  for (const Candidate& candidate : candidates) add(arms, candidate.arm);
+  return arms;
 }
 
 // OpenVPN and WireGuard as they come, and our own: always in, whatever the line is.
@@ -220,48 +226,45 @@ bool fits_version(const Arm& arm, const SpaceOptions& options) {
   return !has("mode") || *options.openvpn_version >= p2p_since;
 }
 
-void take(std::vector<Arm>& arms, const std::vector<Candidate>& candidates,
-          const SpaceOptions& options) {
-  for (const Candidate& candidate : candidates) {
-    if (options.quick && !candidate.is_quick) continue;
-    if (fits_version(candidate.arm, options)) add(arms, candidate.arm);
-  }
-}
-
-// All that is worth a thought, ruled out or not.
-std::vector<Arm> all_arms(const SpaceOptions& options) {
-  std::vector<Arm> arms{{"bare line",
-                         ArmCarrier::bare,
-                         {},
-                         "the line without a tunnel: the ceiling, and the measure of drift"}};
-  if (options.incumbent) add(arms, *options.incumbent);
-  if (options.with_native) take(arms, native_candidates(), options);
+// All that is worth a thought, ruled out or not; an arm that is named twice takes the earlier turn.
+std::vector<Candidate> all_candidates(const SpaceOptions& options) {
+  std::vector<Candidate> all{
+      {{"bare line", ArmCarrier::bare, {}, "the line without a tunnel: the ceiling, and the measure of drift"}, Turn::at_once}};
+  if (options.incumbent) all.push_back({*options.incumbent, Turn::at_once});
+  const auto take = [&](const std::vector<Candidate>& candidates) {
+    for (const Candidate& candidate : candidates) {
+      if (options.quick && candidate.turn == Turn::behind_main_effects) continue;
+      if (fits_version(candidate.arm, options)) all.push_back(candidate);
+    }
+  };
+  if (options.with_native) take(native_candidates());
   if (options.with_openvpn) {
-    take(arms, openvpn_tcp_candidates(), options);
-    take(arms, openvpn_udp_candidates(), options);
-    if (options.has_dco) take(arms, without_dco(), options);
+    take(openvpn_tcp_candidates());
+    take(openvpn_udp_candidates());
+    if (options.has_dco) take(without_dco());
   }
-  if (options.with_wireguard)
-    add(arms, {"wireguard defaults", ArmCarrier::wireguard, {}, "WireGuard as it comes"});
-  take(arms, fitted_candidates(options), options);
-  return arms;
+  if (options.with_wireguard) all.push_back({{"wireguard defaults", ArmCarrier::wireguard, {}, "WireGuard as it comes"}});
+  take(fitted_candidates(options));
+  return all;
 }
 
-// What shows the main effects first, then the carriers in turns: who has time for some only takes them from the front,
-// and must not find one carrier there alone.
-std::vector<Arm> by_worth(std::vector<Arm> arms, SpaceOptions options) {
-  options.quick = true;
-  const std::vector<Arm> main_effects = all_arms(options);
-  const auto rest = std::stable_partition(arms.begin(), arms.end(), [&](const Arm& arm) { return is_among(arm, main_effects); });
-  const auto others = std::stable_partition(rest, arms.end(), [](const Arm& arm) { return arm.carrier == ArmCarrier::native; });
-  const std::vector<Arm> native(rest, others);
-  const std::vector<Arm> other(others, arms.end());
-  arms.erase(rest, arms.end());
+// The main effects in their turns, then the carriers in turns: who has time for some only takes them from the front, and
+// must not find one carrier there alone.
+std::vector<Arm> by_worth(std::vector<Candidate> candidates) {
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& one, const Candidate& other) { return one.turn < other.turn; });
+  const auto is_behind = [](const Candidate& candidate) { return candidate.turn == Turn::behind_main_effects; };
+  const auto rest = std::find_if(candidates.begin(), candidates.end(), is_behind);
+  const auto others =
+      std::stable_partition(rest, candidates.end(), [](const Candidate& each) { return each.arm.carrier == ArmCarrier::native; });
+  const std::vector<Candidate> native(rest, others);
+  const std::vector<Candidate> other(others, candidates.end());
+  candidates.erase(rest, candidates.end());
   for (std::size_t i = 0; i < std::max(native.size(), other.size()); ++i) {
-    if (i < native.size()) arms.push_back(native[i]);
-    if (i < other.size()) arms.push_back(other[i]);
+    if (i < native.size()) candidates.push_back(native[i]);
+    if (i < other.size()) candidates.push_back(other[i]);
   }
-  return arms;
+  return arms_of(candidates);
 }
 
 bool is_always_in(const Arm& arm, const SpaceOptions& options) {
@@ -293,7 +296,7 @@ std::optional<std::string> ruled_out_udp(const configs::OpenVpnKnobs& knobs,
 }  // namespace
 
 std::vector<Arm> default_arms(const SpaceOptions& options) {
-  std::vector<Arm> arms = by_worth(all_arms(options), options);
+  std::vector<Arm> arms = by_worth(all_candidates(options));
   if (!options.physics) return arms;
   std::erase_if(arms, [&](const Arm& arm) {
     return !is_always_in(arm, options) && ruled_out(arm, *options.physics);
@@ -312,7 +315,7 @@ std::optional<std::string> ruled_out(const Arm& arm, const Physics& physics) {
 std::vector<std::string> ruled_out_arms(const SpaceOptions& options) {
   std::vector<std::string> reasons;
   if (!options.physics) return reasons;
-  for (const Arm& arm : all_arms(options)) {
+  for (const Arm& arm : arms_of(all_candidates(options))) {
     const auto reason = ruled_out(arm, *options.physics);
     if (!reason) continue;
     reasons.push_back(arm.label + ": " + *reason +

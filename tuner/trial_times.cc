@@ -17,9 +17,25 @@ constexpr Milliseconds duration_least{1'000};
 constexpr double idle_round_trips_needed = 10;
 constexpr Milliseconds idle_least{300};
 
+// Where not even these fit into what is asked, what is asked would measure slow start: of the tunnel's connection, and of
+// the one inside it, which grows one round trip behind. A satellite's 600 ms take 7.2 s before 6 s.
+constexpr double slow_start_round_trips = 12;
+constexpr double steady_round_trips = 10;
+constexpr Milliseconds phase_most{10'000};
+
+Milliseconds lasting(double round_trips, double round_trip_us) {
+  return Milliseconds(static_cast<Milliseconds::rep>(std::ceil(round_trips * round_trip_us / 1'000)));
+}
+
+// As asked, or longer on a line so long that it would tell nothing.
+TrialPlan stretched(TrialPlan plan, double round_trip_us) {
+  plan.omit = std::max(plan.omit, std::min(phase_most, lasting(slow_start_round_trips, round_trip_us)));
+  plan.duration = std::max(plan.duration, std::min(phase_most, lasting(steady_round_trips, round_trip_us)));
+  return plan;
+}
+
 Milliseconds needed(double round_trips, double round_trip_us, Milliseconds least, Milliseconds asked) {
-  const Milliseconds wished(static_cast<Milliseconds::rep>(std::ceil(round_trips * round_trip_us / 1'000)));
-  return std::min(asked, std::max(least, wished));
+  return std::min(asked, std::max(least, lasting(round_trips, round_trip_us)));
 }
 
 Milliseconds between(Milliseconds least, Milliseconds most, double share) {
@@ -39,11 +55,11 @@ double share_affordable(const TrialPlan& least, const TrialPlan& asked, Millisec
 }  // namespace
 
 TrialPlan fitted_plan(const Evidence& evidence) {
-  const TrialPlan& asked = evidence.header.plan;
   if (!evidence.header.question->fits_times || !evidence.physics || evidence.physics->failure ||
       evidence.physics->physics.idle.count == 0)
-    return asked;
+    return evidence.header.plan;
   const double round_trip_us = evidence.physics->physics.idle.us_p50;
+  const TrialPlan asked = stretched(evidence.header.plan, round_trip_us);
   TrialPlan plan = asked;
   plan.idle = needed(idle_round_trips_needed, round_trip_us, idle_least, asked.idle);
   plan.omit = needed(round_trips_needed, round_trip_us, omit_least, asked.omit);

@@ -149,11 +149,9 @@ std::size_t LinkMachine::prober(Instant now) const {
 // Connects that went into the dark wait for the kernel's next try, seconds away: they are made anew.
 void LinkMachine::end_doubt(ConnectionId answered, Instant now) {
   is_refused_ = false;
-  std::vector<ConnectionId> dark;
-  for (const auto& [id, greeting] : greetings_) {
-    if (id != answered && greeting.is_outgoing && greeting.joins && !greeting.handshake) dark.push_back(id);
-  }
-  for (const ConnectionId id : dark) close(id);
+  close_where([&](ConnectionId id, const Greeting& greeting) {
+    return id != answered && greeting.is_outgoing && greeting.joins && !greeting.handshake;
+  });
   if (!session_) return;
   for (Slot& slot : session_->slots) slot.next_reach = std::min(slot.next_reach, now);
 }
@@ -229,11 +227,9 @@ void LinkMachine::doubt_segments(Slot& slot) {
 }
 
 void LinkMachine::drop_attempts_of_other_size() {
-  std::vector<ConnectionId> others;
-  for (const auto& [id, greeting] : greetings_) {
-    if (greeting.is_outgoing && greeting.segment_bytes_max != ladder_.segment_bytes_max()) others.push_back(id);
-  }
-  for (const ConnectionId id : others) close(id);
+  close_where([&](ConnectionId, const Greeting& greeting) {
+    return greeting.is_outgoing && greeting.segment_bytes_max != ladder_.segment_bytes_max();
+  });
   for (Slot& slot : session_->slots) slot.next_reach = std::min(slot.next_reach, now_);
 }
 
@@ -258,14 +254,10 @@ void LinkMachine::on_connected(ConnectionId id, const IpAddress& peer_address, s
 // One answer is enough: what else is still on its way to the same end would only cost the server.
 void LinkMachine::drop_other_attempts(ConnectionId kept) {
   const Greeting& winner = greetings_.at(kept);
-  std::vector<ConnectionId> others;
-  for (const auto& [id, greeting] : greetings_) {
-    if (id != kept && greeting.is_outgoing && !greeting.handshake && greeting.joins == winner.joins &&
-        greeting.lane_index == winner.lane_index) {
-      others.push_back(id);
-    }
-  }
-  for (const ConnectionId id : others) close(id);
+  close_where([&](ConnectionId id, const Greeting& greeting) {
+    return id != kept && greeting.is_outgoing && !greeting.handshake && greeting.joins == winner.joins &&
+           greeting.lane_index == winner.lane_index;
+  });
 }
 
 void LinkMachine::on_connect_failed(ConnectionId id, std::string peer, const Error& why, Instant now) {
@@ -344,6 +336,14 @@ void LinkMachine::close(ConnectionId id) {
   door_.left(id);
   greetings_.erase(id);
   actions_.emplace_back(DoClose{id});
+}
+
+void LinkMachine::close_where(std::predicate<ConnectionId, const Greeting&> auto is_meant) {
+  std::vector<ConnectionId> meant;
+  for (const auto& [id, greeting] : greetings_) {
+    if (is_meant(id, greeting)) meant.push_back(id);
+  }
+  for (const ConnectionId id : meant) close(id);
 }
 
 void LinkMachine::fail_greeting(ConnectionId id, const Error& error, Instant now) {
@@ -559,18 +559,12 @@ void LinkMachine::drop_session(GoodbyeReason reason) {
 
 // Their handshakes read the terms of the session that goes.
 void LinkMachine::close_joins() {
-  std::vector<ConnectionId> joining;
-  for (const auto& [id, greeting] : greetings_) {
-    if (greeting.joins && greeting.is_outgoing) joining.push_back(id);
-  }
-  for (const ConnectionId id : joining) close(id);
+  close_where([](ConnectionId, const Greeting& greeting) { return greeting.joins && greeting.is_outgoing; });
 }
 
 void LinkMachine::shut_down() {
   is_shut_down_ = true;
-  std::vector<ConnectionId> all;
-  for (const auto& [id, greeting] : greetings_) all.push_back(id);
-  for (const ConnectionId id : all) close(id);
+  close_where([](ConnectionId, const Greeting&) { return true; });
   if (session_) drop_session(GoodbyeReason::shutdown);
 }
 

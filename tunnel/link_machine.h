@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <deque>
 #include <map>
 #include <memory>
@@ -239,6 +240,7 @@ class LinkMachine : private SessionBook {
   void fail_greeting(ConnectionId id, const Error& error, Instant now);
   void drop_other_attempts(ConnectionId kept);
   void close(ConnectionId id);
+  void close_where(std::predicate<ConnectionId, const Greeting&> auto is_meant);
   void promote(ConnectionId id, Instant now);
   void open_session(Established& established, Instant now);
   void drop_session(GoodbyeReason reason);

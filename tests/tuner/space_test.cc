@@ -188,6 +188,10 @@ TEST_CASE("the front of the space shows the main effects of each carrier", "[tun
   for (const char* arm : {"native", "native congestion_control=bbr", "openvpn proto=tcp",
                           "openvpn mssfix=0 proto=udp tun_mtu=1448"})
     CHECK(texts.contains(arm));
+  // What only shows the worth of a part comes last of them.
+  const std::vector<std::string> first{canonical_text(arms[1]), canonical_text(arms[2]), canonical_text(arms[3])};
+  CHECK(first == std::vector<std::string>{"native", "native congestion_control=bbr", "openvpn mssfix=0 proto=udp tun_mtu=1448"});
+  CHECK(canonical_text(front.back()) == "native offload=off");
   // Behind it neither carrier has more than one arm in a row, until one of them is out of arms.
   const std::size_t turns = 10;
   for (std::size_t i = front.size(); i + 1 < front.size() + turns && i + 1 < arms.size(); ++i)

@@ -363,6 +363,38 @@ TEST_CASE("of arms that carry as much, the one that waits less is chosen",
         decision.pareto.end());
 }
 
+TEST_CASE("a difference within the owner's tolerance is EQUIVALENT however sure it is, and BETTER to who tolerates less",
+          "[tuner][staged]") {
+  const auto decision_within = [](double within) {
+    Scene scene;
+    scene.options.sources = {};
+    scene.options.question->within = within;
+    scene.options.arms = {*parse_arm("bare"), *parse_arm("native"), arm_of(1)};
+    scene.line.restart = 0.004;
+    scene.line.noise = 0.004;
+    scene.line.drift = 0.01;
+    scene.line.bad_restarts = 0;
+    scene.line.arms["native"] = {800e6, 20'000, 1.5};
+    scene.line.arms[canonical_text(arm_of(1))] = {824e6, 20'000, 1.5};
+    return scene.decision();
+  };
+  const Decision tolerant = decision_within(0.05);
+  const Decision strict = decision_within(0.01);
+  for (const Decision* decision : {&tolerant, &strict}) {
+    INFO(decision->sentence);
+    REQUIRE(decision->comparisons.size() == 1);
+    const Comparison pair = *decision->between(2, 1);
+    REQUIRE(pair.interval);
+    CHECK(pair.interval->low > 1);  // both are sure of it
+  }
+  CHECK(tolerant.claim == Claim::equivalent);
+  CHECK(tolerant.choice == tolerant.incumbent);
+  CHECK(tolerant.comparisons.front().claim == Claim::equivalent);
+  CHECK(tolerant.sentence == "EQUIVALENT: the present settings are fine; nothing that was confirmed beats them by more than 5 %.");
+  CHECK(strict.claim == Claim::better);
+  CHECK(strict.choice == 2);
+}
+
 TEST_CASE("what the last of the goodput costs in waiting is told", "[tuner][staged]") {
   Scene scene;
   scene.options.sources = {};

@@ -37,10 +37,22 @@ TEST_CASE("a long round trip makes trials longer, up to what was asked", "[tuner
   const TrialPlan fibre = fitted_plan(evidence_of({.round_trip_us = 30'000}));
   CHECK(fibre.duration == 1'500ms);
   CHECK(fibre.omit == 1'500ms);
+  const TrialPlan far = fitted_plan(evidence_of({.round_trip_us = 160'000}));
+  CHECK(far.duration == asked.duration);
+  CHECK(far.omit == asked.omit);
+  CHECK(far.idle == asked.idle);
+}
+
+TEST_CASE("where slow start outlasts what is omitted, more is omitted, and as much more measured, up to ten seconds",
+          "[tuner][times]") {
+  const TrialPlan asked{};
   const TrialPlan satellite = fitted_plan(evidence_of({.round_trip_us = 600'000}));
-  CHECK(satellite.duration == asked.duration);
-  CHECK(satellite.omit == asked.omit);
+  CHECK(satellite.omit == 7'200ms);
+  CHECK(satellite.duration == 6'000ms);
   CHECK(satellite.idle == asked.idle);
+  const TrialPlan moon = fitted_plan(evidence_of({.round_trip_us = 2'600'000}));
+  CHECK(moon.omit == 10s);
+  CHECK(moon.duration == 10s);
 }
 
 TEST_CASE("a large budget buys the trials that were asked for, one between buys less", "[tuner][times]") {
