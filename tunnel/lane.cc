@@ -111,6 +111,7 @@ void Lane::run_outbound(Sealer sealer) {
                           .record_bytes_max = std::min<std::size_t>(options_.record_bytes_max, record_limit_),
                           .tun_mtu = tun_mtu_,
                           .queue_target = options_.queue_target,
+                          .waits_with_reno = options_.waits_with_reno,
                           .thins_acks = options_.thins_acks,
                           .unsent_most = options_.unsent_most},
           std::move(sealer), life_.state(), outbound_drops_, *io);

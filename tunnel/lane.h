@@ -34,6 +34,7 @@ struct LaneOptions {
   IoBackend io{IoBackend::epoll};
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::chrono::nanoseconds queue_target{0};  // as OutboundOptions
+  bool waits_with_reno{false};              // as OutboundOptions
   bool thins_acks{false};                    // as OutboundOptions
   std::size_t unsent_most{0};                // as OutboundOptions
   RatchetLimits ratchet{};
@@ -72,6 +73,7 @@ class Lane {
   [[nodiscard]] const DropCounters& inbound_drops() const { return inbound_drops_; }
   [[nodiscard]] std::uint32_t tun_mtu() const { return tun_mtu_; }
   [[nodiscard]] int socket_fd() const { return socket_.get(); }
+  [[nodiscard]] bool waits_with_reno() const { return options_.waits_with_reno; }
 
  private:
   Lane(Fd socket, Admission admission, LaneOptions options, Instant now);

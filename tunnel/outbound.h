@@ -33,6 +33,7 @@
 #include "tunnel/raw_memory.h"
 #include "tunnel/sealing.h"
 #include "tunnel/segmentation.h"
+#include "tunnel/slow_start.h"
 #include "tunnel/tcp_stream.h"
 #include "tunnel/virtio.h"
 
@@ -45,6 +46,7 @@ struct OutboundOptions {
   std::size_t record_bytes_max{0};  // plaintext that packing puts together (unit: B)
   std::uint32_t tun_mtu{0};         // agreed; PING and PONG are padded to it (unit: B)
   std::chrono::nanoseconds queue_target{0};  // delay that bulk may add on the path; 0: as much as it likes
+  bool waits_with_reno{false};              // @pre may_wait_with_reno(socket_fd). See slow_start.h
   bool thins_acks{false};                    // on a lossy line: see ack_thinner.h
   std::size_t unsent_most{0};                // that waits in the socket (unit: B); 0: the socket is left as it is
 };
@@ -153,8 +155,9 @@ class Outbound {
   [[nodiscard]] Instant next_deadline() const {
     const Instant dead_at = can_die() ? state_.dead_at() : io_.now() + std::chrono::seconds(1);
     if (!is_sending_) return std::min({next_ping_, dead_at, options_.thins_acks ? acks_.due() : dead_at});
-    return governor_.is_on() ? std::min(governor_.next_sample(), dead_at) : dead_at;
+    return watches_path() ? std::min(governor_.next_sample(), dead_at) : dead_at;
   }
+  [[nodiscard]] bool watches_path() const { return governor_.is_on() || (slow_start_ && !slow_start_->has_ended()); }
   Round& filling() { return rounds_[filling_]; }
   Round& sending() { return rounds_[1 - filling_]; }
 
@@ -191,6 +194,7 @@ class Outbound {
   Instant next_ping_{};
   AckThinner acks_;
   QueueGovernor governor_;
+  std::optional<SlowStart> slow_start_;
   Instant progress_at_{};       // while the lane ends: when the peer was last seen to have more
   std::uint64_t delivered_{0};
   LaneEnd end_{LaneEnd::running};
@@ -200,6 +204,7 @@ template <IoPort Io>
 LaneEnd Outbound<Io>::run() {
   Instant now = io_.now();
   next_ping_ = now;  // the first PING proves the path at once
+  if (options_.waits_with_reno) slow_start_.emplace();
   while (end_ == LaneEnd::running) {
     if (state_.abort_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);
@@ -531,14 +536,18 @@ void Outbound<Io>::learn_batch(std::size_t sent_bytes, Instant now) {
 // The queue in front of the line is kept short from here, since nobody else knows what is bulk and what the path bears.
 template <IoPort Io>
 void Outbound<Io>::govern(Instant now) {
-  if (!governor_.is_on() || now < governor_.next_sample()) return;
+  if (!watches_path() || now < governor_.next_sample()) return;
   const auto sample = io_.path(options_.socket_fd);
   if (!sample) {
     governor_ = QueueGovernor(std::chrono::nanoseconds(0));  // no TCP below
+    slow_start_.reset();
     return;
   }
   if (const auto cap = governor_.take(*sample, now)) cap_pacing(options_.socket_fd, *cap);
-  limit_socket();
+  if (slow_start_) {
+    if (const auto control = slow_start_->take(*sample)) run_control(options_.socket_fd, *control);
+  }
+  if (governor_.is_on()) limit_socket();
 }
 
 // What waits in the socket has left its turn behind: two batches keep the line busy until this thread runs again.

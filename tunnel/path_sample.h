@@ -11,6 +11,7 @@ struct PathSample {
   std::uint64_t delivered{0};       // bytes the peer has, in order or not, since it began; may step back a little
   std::uint64_t retransmitted{0};   // bytes sent again since the connection began
   bool is_backlogged{false};        // data waits to be sent: the path is the limit, not the sender
+  bool is_in_slow_start{false};     // the first: neither a loss nor a guess has ended it yet
 
   /// Of what was sent, how much was sent again; 0 where too little was sent to say.
   [[nodiscard]] double resent_share() const {

@@ -24,6 +24,8 @@ constexpr int keepalive_interval_s = 2;
 // client waits in vain. net.core.somaxconn bounds it, too: 4096 unless somebody has changed it.
 constexpr int accept_queue = 4096;
 
+constexpr std::uint32_t ssthresh_unknown = 0x7fffffff;  // include/net/tcp.h, TCP_INFINITE_SSTHRESH
+
 template <class Value>
 Status set_option(int fd, int level, int name, const Value& value, const char* what) {
   if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
@@ -136,6 +138,19 @@ Status tune(int fd, const StreamOptions& options) {
   return {};
 }
 
+bool may_wait_with_reno(int fd) {
+  if (congestion_control_of(fd) != "cubic") return false;
+  // Asked of a socket that carries nothing: there might be no way back.
+  const Fd other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return other.is_open() && set_congestion_control(other.get(), "reno") && set_congestion_control(other.get(), "cubic");
+}
+
+std::string congestion_control_of(int fd) {
+  char name[16] = {};
+  socklen_t length = sizeof name - 1;
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) == 0 ? name : "unknown";
+}
+
 std::optional<PathSample> sample_path(int fd) {
   // The C library's tcp_info ends before these fields; the kernel's header cannot stand beside netinet/tcp.h.
   struct KernelTcpInfo {
@@ -155,7 +170,13 @@ std::optional<PathSample> sample_path(int fd) {
                     // Not tcpi_delivered: it counts segments, and the last one of a record is seldom full.
                     .delivered = info.bytes_acked + std::uint64_t{info.head.tcpi_sacked} * info.head.tcpi_snd_mss,
                     .retransmitted = std::uint64_t{info.head.tcpi_total_retrans} * info.head.tcpi_snd_mss,
-                    .is_backlogged = info.notsent_bytes > 0};
+                    .is_backlogged = info.notsent_bytes > 0,
+                    .is_in_slow_start = info.head.tcpi_snd_ssthresh >= ssthresh_unknown};
+}
+
+void run_control(int fd, SlowStart::Control control) {
+  const std::string_view name = control == SlowStart::Control::reno ? "reno" : "cubic";
+  static_cast<void>(::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())));  // as below
 }
 
 void cap_pacing(int fd, std::uint64_t rate) {

@@ -18,6 +18,7 @@
 #include "base/socket_address.h"
 #include "base/units.h"
 #include "tunnel/path_sample.h"
+#include "tunnel/slow_start.h"
 
 namespace lt::tunnel {
 
@@ -58,6 +59,14 @@ void cap_pacing(int fd, std::uint64_t rate);
 
 /// Sets TCP_NOTSENT_LOWAT anew (unit: B).
 void limit_unsent(int fd, std::size_t bytes);
+
+/// As the kernel says; "unknown" where it is no TCP connection.
+[[nodiscard]] std::string congestion_control_of(int fd);
+/// Whether this socket runs cubic and this process may send it to reno and back (slow_start.h): the system's list of what
+/// everybody may use (tcp_allowed_congestion_control) says so.
+[[nodiscard]] bool may_wait_with_reno(int fd);
+/// @pre may_wait_with_reno(fd)
+void run_control(int fd, SlowStart::Control control);
 
 /// Sets what a lane needs on a connected socket.
 /// @error unsupported: the kernel lacks the congestion control; the sentence names those it has

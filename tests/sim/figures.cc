@@ -80,8 +80,8 @@ Rekeys measure_rekeys(std::uint64_t ratchets, std::uint64_t take_overs) {
     options.ratchet.key_updates_max = 1'000'000;
   }
   if (take_overs > 0) {
-    options.times.lane_age = milliseconds(200);
-    options.bytes_per_second = 12.5e6;  // a session takes 8 lanes a second: this is already minutes of full rate
+    options.times.lane_age = seconds(1);
+    options.bytes_per_second = 12.5e6;  // a lane that ends must have drained before so many others have come
   }
   World world(options);
   world.start(1);

@@ -1,6 +1,7 @@
 #include "tunnel/lane.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <deque>
 #include <set>
@@ -756,6 +757,41 @@ TEST_CASE("a lane that is blocked waits, and does not spin", "[tunnel][lane]") {
     const auto waited = now() - start;
     CHECK(processor_time() - before < waited / 8);
   }
+}
+
+TEST_CASE("a lane of cubic waits for bulk with reno, and carries it with cubic", "[tunnel][lane][slow-start]") {
+  for (const IoBackend io : backends()) {
+    INFO(testing::name_of(io));
+    auto sockets = tcp_loopback();
+    const std::string cubic = "cubic";
+    if (::setsockopt(sockets.first.get(), IPPROTO_TCP, TCP_CONGESTION, cubic.data(), static_cast<socklen_t>(cubic.size())) != 0 ||
+        !may_wait_with_reno(sockets.first.get())) {
+      WARN("SKIPPED: this system does not let this user choose cubic (net.ipv4.tcp_allowed_congestion_control)");
+      return;
+    }
+    LaneAndPeer one(std::move(sockets), {.io = io, .waits_with_reno = true, .times = {.ping = milliseconds(10)}}, 1500);
+    const int fd = one.lane->socket_fd();
+    const auto comes = [&](const std::string& wanted) {
+      const Instant until = now() + patience;
+      while (congestion_control_of(fd) != wanted && now() < until)
+        static_cast<void>(one.peer.receive());  // PINGs: calm traffic, each a reason to look at the path
+      return congestion_control_of(fd) == wanted;
+    };
+    CHECK(comes("reno"));
+    fill(one);  // and the peer reads nothing
+    const Instant until = now() + patience;
+    while (congestion_control_of(fd) != "cubic" && now() < until)
+      std::this_thread::yield();
+    CHECK(congestion_control_of(fd) == "cubic");
+  }
+}
+
+TEST_CASE("who does not run cubic does not wait with reno", "[tunnel][lane][slow-start]") {
+  auto sockets = tcp_loopback();
+  const std::string reno = "reno";
+  REQUIRE(::setsockopt(sockets.first.get(), IPPROTO_TCP, TCP_CONGESTION, reno.data(), static_cast<socklen_t>(reno.size())) == 0);
+  CHECK_FALSE(may_wait_with_reno(sockets.first.get()));
+  CHECK_FALSE(may_wait_with_reno(socket_pair(SOCK_STREAM).first.get()));
 }
 
 TEST_CASE("a lane whose peer reads nothing takes no more from its TUN, and loses nothing",
