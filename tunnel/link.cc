@@ -319,7 +319,9 @@ Status Link::launch(Connection& connection, DoStartLane& wish) {
   const bool is_first = !wish.established.is_join;
   const bool is_express = wish.established.terms.express && index + 1 == wish.established.terms.lane_count;
   LT_CHECK(tune(connection.socket.get(), options_.stream));
-  const bool waits_with_reno = !is_express && may_wait_with_reno(connection.socket.get());
+  const auto path = sample_path(connection.socket.get());
+  const bool is_far = path && path->rtt >= SlowStart::far_from;
+  const bool waits_with_reno = !is_express && is_far && may_wait_with_reno(connection.socket.get());
   if (is_first && options_.on_agreed_mtu) LT_CHECK(options_.on_agreed_mtu(mtu));
 
   Admission admission(options_.admission);

@@ -3,12 +3,12 @@
 //
 // cubic leaves slow start by a guess (HyStart): round trips grow, or ACKs come in one long train. On a lane that carries next to
 // nothing, the ACKs of a backup say, what grows is the queue of the other direction, and the guess ends slow start at some tens of
-// packets. The lane's first bulk, a restore, then grows by a twentieth a round trip: 1.5 s to fill 900 Mbit/s at 20 ms, a minute
-// and more at 600 ms. reno is in slow start, too, and does not guess: so a lane has reno while it has no bulk of its own, and
+// packets. The lane's first bulk, a restore, then grows by a twentieth a round trip: a minute and more at 600 ms. reno is in slow start, too, and does not guess: so a lane has reno while it has no bulk of its own, and
 // cubic, begun afresh, as soon as it has. Once slow start has ended, by loss or by a guess about bulk, the lane stays with cubic.
 // Source: Ha, Rhee, "Taming the elephants: new TCP slow start", 2011; Linux, net/ipv4/tcp_cubic.c, hystart_update().
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 #include "tunnel/path_sample.h"
@@ -18,6 +18,10 @@ namespace lt::tunnel {
 class SlowStart {
  public:
   enum class Control : std::uint8_t { reno, cubic };
+
+  /// Round trips from which on it is worth it. On a shorter path the two round trips until bulk is seen, in which nothing ends
+  /// slow start, fill the buffer more often than the guess costs a second.
+  static constexpr std::chrono::milliseconds far_from{80};
 
   /// @param sample  taken about once a round trip  @return what the lane is to run from now on, if that changes
   [[nodiscard]] std::optional<Control> take(const PathSample& sample) {
