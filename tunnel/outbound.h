@@ -204,7 +204,10 @@ template <IoPort Io>
 LaneEnd Outbound<Io>::run() {
   Instant now = io_.now();
   next_ping_ = now;  // the first PING proves the path at once
-  if (options_.waits_with_reno) slow_start_.emplace();
+  if (options_.waits_with_reno) {
+    slow_start_.emplace();
+    run_control(options_.socket_fd, SlowStart::begins_with);
+  }
   while (end_ == LaneEnd::running) {
     if (state_.abort_requested.load(std::memory_order_acquire)) return LaneEnd::local_stop;
     if (state_.stop_requested.load(std::memory_order_acquire)) return say_goodbye(now);

@@ -23,6 +23,9 @@ class SlowStart {
   /// slow start, fill the buffer more often than the guess costs a second.
   static constexpr std::chrono::milliseconds far_from{80};
 
+  /// What a lane is to run before its first sample: ACKs of the other direction may come at once.
+  static constexpr Control begins_with = Control::reno;
+
   /// @param sample  taken about once a round trip  @return what the lane is to run from now on, if that changes
   [[nodiscard]] std::optional<Control> take(const PathSample& sample) {
     if (has_ended_) return std::nullopt;
@@ -50,7 +53,7 @@ class SlowStart {
     return wanted;
   }
 
-  Control control_{Control::cubic};
+  Control control_{begins_with};
   bool has_ended_{false};
   unsigned backlogged_{0};  // samples in a row
   unsigned calm_{0};
