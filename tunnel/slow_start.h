@@ -3,8 +3,9 @@
 //
 // cubic leaves slow start by a guess (HyStart): round trips grow, or ACKs come in one long train. On a lane that carries next to
 // nothing, the ACKs of a backup say, what grows is the queue of the other direction, and the guess ends slow start at some tens of
-// packets. The lane's first bulk, a restore, then grows by a twentieth a round trip: a minute and more at 600 ms. reno is in slow start, too, and does not guess: so a lane has reno while it has no bulk of its own, and
-// cubic, begun afresh, as soon as it has. Once slow start has ended, by loss or by a guess about bulk, the lane stays with cubic.
+// packets. The lane's first bulk, a restore, then grows by a twentieth a round trip: a minute and more at 600 ms. reno is in slow
+// start, too, and does not guess: so a lane has reno while it has no bulk of its own, and cubic, begun afresh, as soon as it
+// has. Once slow start has ended, by loss or by a guess about bulk, the lane stays with cubic.
 // Source: Ha, Rhee, "Taming the elephants: new TCP slow start", 2011; Linux, net/ipv4/tcp_cubic.c, hystart_update().
 #pragma once
 
